@@ -1,0 +1,108 @@
+//! Checks of inputs, split by what they cost.
+//!
+//! - **Shapes** are known without asking the device. Every loss checks them on every call.
+//! - **Values** (labels in range, finite logits) lie on the device, and looking at them waits for it: on a GPU once
+//!   per batch, which costs more than the loss itself. No loss function does that. Check labels once, on the host,
+//!   when the data are read ([`labels`]); check tensors with [`validate_labels`] and [`validate_finite`] where you
+//!   are about to read from the device anyway, for example on the loss value at the end of an epoch.
+//!
+//! A loss called with a label out of range has no defined result: the CPU backend panics in `gather`, GPU backends may
+//! return any number. A non-finite logit gives a non-finite loss, never a wrong finite one.
+//!
+//! ```
+//! use synod_losses::check;
+//!
+//! assert!(check::labels(&[0, 2, 1], 3).is_ok());
+//! let error = check::labels(&[0, 3], 3).unwrap_err();
+//! assert!(error.to_string().starts_with("label 3 at position 1 is not in 0..3"));
+//! ```
+
+use burn::tensor::{Int, Tensor};
+
+use crate::error::{LossError, to_f64};
+
+/// Checks labels on the host: each must lie in `0..classes`.
+///
+/// # Errors
+/// [`LossError::Label`] for the first label that does not.
+pub fn labels(labels: &[i64], classes: usize) -> Result<(), LossError> {
+    let outside = |label: i64| usize::try_from(label).map_or(true, |label| label >= classes);
+    match labels.iter().position(|&label| outside(label)) {
+        Some(position) => Err(LossError::Label { position, label: labels[position], classes }),
+        None => Ok(()),
+    }
+}
+
+/// Checks labels on the device as [`labels`] does. Waits for the device.
+///
+/// # Errors
+/// [`LossError::Label`] for the first label outside `0..classes`, [`LossError::Read`] if the device fails.
+pub fn validate_labels(targets: &Tensor<1, Int>, classes: usize) -> Result<(), LossError> {
+    let read = targets.try_to_vec_as::<i64>();
+    labels(&read.map_err(|error| LossError::Read { tensor: "targets", reason: error.to_string() })?, classes)
+}
+
+/// Checks that a tensor holds no NaN and no infinity. Waits for the device.
+///
+/// `name` is used in the error, for example `"logits"`.
+///
+/// # Errors
+/// [`LossError::NotFinite`] for the first such value, [`LossError::Read`] if the device fails.
+pub fn validate_finite<const D: usize>(name: &'static str, tensor: &Tensor<D>) -> Result<(), LossError> {
+    let data = tensor.try_to_data().map_err(|error| LossError::Read { tensor: name, reason: error.to_string() })?;
+    let values = to_f64(name, &data)?;
+    match values.iter().position(|value| !value.is_finite()) {
+        Some(position) => Err(LossError::NotFinite { tensor: name, position, value: values[position] }),
+        None => Ok(()),
+    }
+}
+
+/// Checks the shapes every classification loss takes and returns `[batch, classes]`.
+///
+/// # Errors
+/// [`LossError::EmptyBatch`], or [`LossError::Shape`] if there are no classes or the targets do not match the batch.
+pub fn classification(
+    loss: &'static str,
+    logits: &Tensor<2>,
+    targets: &Tensor<1, Int>,
+) -> Result<[usize; 2], LossError> {
+    let [batch, classes] = matrix(loss, "logits", logits)?;
+    if targets.dims() != [batch] {
+        let expected = format!("[{batch}], one label per row of logits");
+        return Err(LossError::Shape { loss, tensor: "targets", expected, found: targets.dims().to_vec() });
+    }
+    Ok([batch, classes])
+}
+
+/// Checks that a matrix has at least one row and one column and returns its shape.
+///
+/// # Errors
+/// [`LossError::EmptyBatch`] for no rows, [`LossError::Shape`] for no columns.
+pub fn matrix(loss: &'static str, name: &'static str, tensor: &Tensor<2>) -> Result<[usize; 2], LossError> {
+    match tensor.dims() {
+        [0, _] => Err(LossError::EmptyBatch { loss }),
+        [batch, 0] => {
+            let expected = format!("[{batch}, n] with n >= 1");
+            Err(LossError::Shape { loss, tensor: name, expected, found: vec![batch, 0] })
+        }
+        shape => Ok(shape),
+    }
+}
+
+/// Checks that an option with one entry per class has as many entries as there are classes.
+///
+/// # Errors
+/// [`LossError::PerClass`] if not.
+pub fn per_class(
+    loss: &'static str,
+    option: &'static str,
+    values: Option<&[f64]>,
+    classes: usize,
+) -> Result<(), LossError> {
+    match values {
+        Some(values) if values.len() != classes => {
+            Err(LossError::PerClass { loss, option, given: values.len(), classes })
+        }
+        _ => Ok(()),
+    }
+}

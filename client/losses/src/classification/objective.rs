@@ -1,0 +1,56 @@
+//! Any loss of this family by its configuration, and the path that training takes.
+
+use burn::tensor::{Int, Tensor};
+
+use super::{cross_entropy, focal, softmax::Softmax};
+use crate::error::LossError;
+use crate::gradient::attach;
+use crate::registry::LossConfig;
+use crate::regulariser::margin_control;
+
+/// Values per sample, `[batch]`, of the loss that `loss` names, for `logits: [batch, classes]`, `labels: [batch]`.
+///
+/// # Errors
+/// Those of the loss; [`LossError::Unfit`] if it takes something else than logits and labels.
+pub fn per_sample(logits: Tensor<2>, labels: Tensor<1, Int>, loss: &LossConfig) -> Result<Tensor<1>, LossError> {
+    match loss {
+        LossConfig::CrossEntropy(config) => cross_entropy::cross_entropy(logits, labels, config),
+        LossConfig::Focal(config) => focal::focal(logits, labels, config),
+    }
+}
+
+/// The objective of a training step, `[1]`: the mean of `loss` over the batch (with class weights, the weighted mean),
+/// plus margin control if given, for `logits: [batch, classes]` and `labels: [batch]`.
+///
+/// Value and gradient are those of [`per_sample`], [`reduce_weighted`](crate::reduce_weighted) and
+/// [`margin_control`](crate::regulariser::margin_control()), but both are computed in closed form from one softmax,
+/// and only four operations are recorded for the backward pass. That is all a single backward pass can see: burn does
+/// not differentiate twice. Nothing waits for the device; a label out of range or a non-finite logit is not looked
+/// for, see [`check`](crate::check). A non-finite logit makes the result NaN.
+///
+/// # Errors
+/// As [`per_sample`].
+pub fn softmax_objective(
+    logits: Tensor<2>,
+    labels: Tensor<1, Int>,
+    loss: &LossConfig,
+    margin: Option<&margin_control::Config>,
+) -> Result<Tensor<1>, LossError> {
+    match loss {
+        LossConfig::CrossEntropy(config) => cross_entropy::check_inputs(&logits, &labels, config)?,
+        LossConfig::Focal(config) => focal::check_inputs(&logits, &labels, config)?,
+    };
+    let softmax = Softmax::new(logits.clone().inner(), labels.inner());
+    let (value, gradient) = match loss {
+        LossConfig::CrossEntropy(config) => cross_entropy::mean_and_gradient(&softmax, config),
+        LossConfig::Focal(config) => focal::mean_and_gradient(&softmax, config),
+    };
+    let (value, gradient) = match margin.filter(|margin| margin.lambda != 0.0) {
+        Some(margin) => {
+            let (term, slope) = margin_control::value_and_gradient(softmax.probs, margin);
+            (value + term, gradient + slope)
+        }
+        None => (value, gradient),
+    };
+    Ok(if logits.is_tracked() { attach(value, logits, gradient) } else { value })
+}

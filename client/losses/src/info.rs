@@ -1,0 +1,135 @@
+//! What the zoo knows about each loss, for listings, documentation and tests.
+
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::error::ConfigError;
+
+/// What every configuration in the zoo can do; the registry is built on it.
+pub trait Objective: Default + Clone + PartialEq + Serialize + DeserializeOwned {
+    /// What is known about it.
+    const INFO: LossInfo;
+
+    /// Checks every option.
+    ///
+    /// # Errors
+    /// Names the first option outside its range.
+    fn validate(self) -> Result<Self, ConfigError>;
+}
+
+/// What a model is trained for, as far as a loss cares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum TaskKind {
+    /// One of several classes per sample: `logits: [batch, classes]`, `targets: [batch]`.
+    Classification,
+    /// Any number of classes per sample.
+    MultiLabel,
+    /// Classes with an order.
+    Ordinal,
+    /// One or more real numbers per sample.
+    Regression,
+    /// A class per pixel or voxel.
+    Segmentation,
+    /// Embeddings whose distances mean something, with labels or pairs.
+    Retrieval,
+    /// Embeddings from two views of a sample, without labels.
+    SelfSupervised,
+    /// Learning from another model's outputs.
+    Distillation,
+}
+
+/// Whether an objective stands alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Trains a model by itself; a plan may name it as its loss.
+    Loss,
+    /// Is added to a loss.
+    Term,
+}
+
+/// One option of an objective.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct OptionInfo {
+    /// Its name in a plan.
+    pub name: &'static str,
+    /// Its default, written as in JSON.
+    pub default: &'static str,
+    /// The values it may have.
+    pub range: &'static str,
+    /// What it does.
+    pub meaning: &'static str,
+}
+
+impl OptionInfo {
+    pub(crate) const fn new(
+        name: &'static str,
+        default: &'static str,
+        range: &'static str,
+        meaning: &'static str,
+    ) -> Self {
+        Self { name, default, range, meaning }
+    }
+}
+
+/// One entry of the zoo.
+///
+/// Summary, formula and source are not written twice: they are read from the documentation of the file that
+/// implements the objective.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LossInfo {
+    /// Its name in a plan.
+    pub name: &'static str,
+    /// The folder it lives in.
+    pub family: &'static str,
+    /// Whether it is a loss or a term added to one.
+    pub role: Role,
+    /// What it can be used for.
+    pub tasks: &'static [TaskKind],
+    /// Its options.
+    pub options: &'static [OptionInfo],
+    /// Text of the implementing file; see [`LossInfo::docs`].
+    pub(crate) file: &'static str,
+}
+
+impl LossInfo {
+    /// Its documentation as Markdown: the sections Formula, Shapes, Range and gradient, Choices, Source, Example.
+    pub fn docs(&self) -> String {
+        let lines = self.doc_lines();
+        lines.collect::<Vec<_>>().join("\n")
+    }
+
+    /// What it does, in one sentence.
+    pub fn summary(&self) -> String {
+        self.doc_lines().take_while(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
+    }
+
+    /// The formula, as Markdown.
+    pub fn formula(&self) -> String {
+        self.section("Formula")
+    }
+
+    /// The paper it is from.
+    pub fn source(&self) -> String {
+        self.section("Source")
+    }
+
+    /// Text of the documentation section with this heading; empty if there is none.
+    pub fn section(&self, heading: &str) -> String {
+        let lines = self.doc_lines().skip_while(|line| line.strip_prefix("# ") != Some(heading)).skip(1);
+        lines.take_while(|line| !line.starts_with("# ")).collect::<Vec<_>>().join("\n").trim().to_owned()
+    }
+
+    /// Whether it can be used for `task`.
+    pub fn fits(&self, task: TaskKind) -> bool {
+        self.tasks.contains(&task)
+    }
+
+    fn doc_lines(&self) -> impl Iterator<Item = &'static str> {
+        let lines = self.file.lines().map_while(|line| line.strip_prefix("//!"));
+        lines.map(|line| line.strip_prefix(' ').unwrap_or(line))
+    }
+}

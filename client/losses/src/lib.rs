@@ -1,0 +1,59 @@
+//! A zoo of training objectives for [burn], each verified against golden vectors.
+//!
+//! A loss is a function of tensors and a small configuration. It returns **unreduced** values, one per sample, which
+//! [`reduce`] turns into the number that is minimised:
+//!
+//! ```
+//! use burn::tensor::{Device, Int, Tensor};
+//! use synod_losses::{Reduction, classification::focal, reduce};
+//!
+//! let device = Device::flex().autodiff();
+//! let logits = Tensor::<2>::from_data([[2.0, 0.5, -1.0], [0.1, 0.2, 0.3]], &device).require_grad();
+//! let targets = Tensor::<1, Int>::from_data([0, 2], &device);
+//!
+//! let values = focal::focal(logits.clone(), targets, &focal::Config::default().with_gamma(2.0))?;
+//! let loss = reduce(values, None, Reduction::Mean)?;
+//! let gradient = logits.grad(&loss.backward());
+//! assert_eq!(gradient.map(|gradient| gradient.dims()), Some([2, 3]));
+//! # Ok::<(), synod_losses::LossError>(())
+//! ```
+//!
+//! A training loop that gets its loss from a configuration file reads it as a [`LossConfig`] and calls
+//! [`softmax_objective`](classification::softmax_objective), which computes the mean over a batch and its gradient in
+//! closed form:
+//!
+//! ```
+//! use burn::tensor::{Device, Int, Tensor};
+//! use synod_losses::{LossConfig, classification::softmax_objective, regulariser::margin_control};
+//!
+//! let options = serde_json::json!({ "gamma": 1.5 });
+//! let loss = LossConfig::from_name("focal", options)?;
+//! let device = Device::flex().autodiff();
+//! let logits = Tensor::<2>::from_data([[2.0, 0.5, -1.0], [0.1, 0.2, 0.3]], &device).require_grad();
+//! let labels = Tensor::<1, Int>::from_data([0, 2], &device);
+//! let value = softmax_objective(logits, labels, &loss, Some(&margin_control::Config::default()))?;
+//! assert!(value.into_scalar::<f32>() > 0.0);
+//! # Ok::<(), synod_losses::LossError>(())
+//! ```
+//!
+//! - [`registry`] lists everything there is; [`LossConfig`] is any of the losses, by name.
+//! - [`check`] says which inputs are checked when. No loss waits for the device in order to check values.
+//! - `golden` (feature `golden`) compares values and gradients with golden files.
+//!
+//! Tensors carry their backend and whether gradients are recorded; nothing here names a backend.
+
+pub mod check;
+pub mod classification;
+mod error;
+#[cfg(feature = "golden")]
+pub mod golden;
+mod gradient;
+mod info;
+mod reduce;
+pub mod registry;
+pub mod regulariser;
+
+pub use error::{ConfigError, LossError};
+pub use info::{LossInfo, Objective, OptionInfo, Role, TaskKind};
+pub use reduce::{Reduction, reduce, reduce_weighted};
+pub use registry::{CATALOGUE, LossConfig};

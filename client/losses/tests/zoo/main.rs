@@ -1,0 +1,9 @@
+//! The whole zoo: golden numbers, naive oracles, finite differences, laws and extremes.
+
+mod edges;
+mod golden;
+mod laws;
+mod listing;
+mod oracle;
+mod reduction;
+mod support;

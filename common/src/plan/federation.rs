@@ -1,0 +1,348 @@
+//! The `[aggregate]`, `[round]`, `[screening]`, `[evaluate]` and `[simulation]` sections: how sites work together.
+
+use serde::{Deserialize, Serialize};
+
+use super::reader::Section;
+use super::units::PlanDuration;
+use crate::ids::SiteName;
+
+/// Most sites of one run, virtual or real.
+pub const SITES_MAX: u32 = 10_000_000;
+
+/// How updates become the next global model.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Aggregate {
+    /// Factor on the aggregated step: the next model is the old one plus `server_lr` times the aggregate.
+    pub server_lr: f64,
+    /// The rule.
+    pub strategy: Strategy,
+}
+
+/// The rule that combines updates.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Strategy {
+    /// The weighted mean (McMahan et al. 2017).
+    Fedavg {
+        /// The say of each update.
+        weighting: Weighting,
+    },
+    /// Principal-gradient aggregation (FedLD, Zeng et al. 2024; card 17 part B).
+    PrincipalGradient(PrincipalGradient),
+}
+
+/// Options of principal-gradient aggregation.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct PrincipalGradient {
+    /// Share of the principal directions that is kept: above 0, at most 1.
+    pub keep: f64,
+    /// Which way a direction counts for a client.
+    pub orientation: Orientation,
+    /// Rounds at the start that use the plain mean.
+    pub warmup_rounds: u32,
+    /// The say of each update.
+    pub weighting: Weighting,
+    /// The length of the result.
+    pub norm: StepNorm,
+    /// What has directions of its own.
+    pub scope: Scope,
+}
+
+/// The say of an update.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Weighting {
+    /// Proportional to its training samples.
+    Samples,
+    /// The same for each.
+    Uniform,
+}
+
+/// Which way a principal direction counts for a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Orientation {
+    /// Towards the client's own update: what the authors' released code computes.
+    Own,
+    /// Towards the majority's updates: what the paper's text describes.
+    Majority,
+}
+
+/// The length of a principal-gradient step, per block or for the whole model as `scope` says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StepNorm {
+    /// As the formula gives it: shorter than the updates.
+    AsReleased,
+    /// The length of the plain mean.
+    Mean,
+    /// The mean of the updates' lengths.
+    MeanOfNorms,
+}
+
+/// What has principal directions of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scope {
+    /// Each block.
+    Block,
+    /// The whole model at once.
+    Model,
+}
+
+const STRATEGIES: &[&str] = &["fedavg", "principal_gradient"];
+
+impl Strategy {
+    /// The name in a plan.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Fedavg { .. } => "fedavg",
+            Self::PrincipalGradient(_) => "principal_gradient",
+        }
+    }
+}
+
+impl Aggregate {
+    pub(super) fn read(mut s: Section<'_, '_>) -> Self {
+        let server_lr = s.number("server_lr", 1.0, 0.0..=1e3);
+        let strategy = read_strategy(&mut s);
+        s.finish();
+        Self { server_lr, strategy }
+    }
+}
+
+fn read_strategy(s: &mut Section<'_, '_>) -> Strategy {
+    let default = Strategy::Fedavg { weighting: Weighting::Samples };
+    let Some(choice) = s.choice("strategy") else { return default };
+    let name = choice.name.clone();
+    if !STRATEGIES.contains(&name.as_str()) {
+        choice.unknown("strategy", STRATEGIES);
+        return default;
+    }
+    let mut o = choice.options;
+    let strategy = if name == "fedavg" {
+        Strategy::Fedavg { weighting: o.or("weighting", Weighting::Samples) }
+    } else {
+        Strategy::PrincipalGradient(PrincipalGradient {
+            keep: o.number("keep", 0.8, 1e-6..=1.0),
+            orientation: o.or("orientation", Orientation::Own),
+            warmup_rounds: o.number("warmup_rounds", 1, 0..=1_000_000),
+            weighting: o.or("weighting", Weighting::Uniform),
+            norm: o.or("norm", StepNorm::AsReleased),
+            scope: o.or("scope", Scope::Block),
+        })
+    };
+    o.finish();
+    strategy
+}
+
+/// Who takes part in a round and how long it may take.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct RoundPlan {
+    /// Sites chosen for each round; 0 chooses every site that is there.
+    pub cohort: u32,
+    /// Updates a round needs; 0 means one from every member of the cohort.
+    pub updates_min: u32,
+    /// Sites that must be there before the first round begins.
+    pub sites_min: u32,
+    /// How long the coordinator waits for `sites_min` sites.
+    pub arrive_max: PlanDuration,
+    /// How long a round may take.
+    pub time_max: PlanDuration,
+    /// How much longer the round stays open for the rest once it has `updates_min` updates.
+    pub grace: PlanDuration,
+    /// What happens when `time_max` is over and there are too few updates.
+    pub on_too_few: OnTooFew,
+    /// How often a round is tried again before the run stops (with `on_too_few = "retry"`).
+    pub retries_max: u32,
+}
+
+/// What happens when a round has too few updates in time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnTooFew {
+    /// The run stops and says who was missing.
+    Stop,
+    /// The round begins again with the sites that are there.
+    Retry,
+}
+
+impl RoundPlan {
+    pub(super) fn read(mut s: Section<'_, '_>) -> Self {
+        let plan = Self {
+            cohort: s.number("cohort", 0, 0..=SITES_MAX),
+            updates_min: s.number("updates_min", 0, 0..=SITES_MAX),
+            sites_min: s.number("sites_min", 2, 1..=SITES_MAX),
+            arrive_max: s.or("arrive_max", PlanDuration::from_secs(600)),
+            time_max: s.or("time_max", PlanDuration::from_secs(1800)),
+            grace: s.or("grace", PlanDuration::from_secs(0)),
+            on_too_few: s.or("on_too_few", OnTooFew::Stop),
+            retries_max: s.number("retries_max", 3, 0..=1000),
+        };
+        if plan.cohort != 0 && plan.updates_min > plan.cohort {
+            s.problem(
+                "updates_min",
+                format!("`updates_min` is {}, more than the cohort of {}: no round could ever close", plan.updates_min, plan.cohort),
+                Some("lower updates_min or raise cohort"),
+            );
+        }
+        s.finish();
+        plan
+    }
+}
+
+/// What an update must satisfy before it counts.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Screening {
+    /// Largest L2 norm of a delta.
+    pub norm_max: f64,
+    /// Most samples a site may claim.
+    pub samples_max: u64,
+}
+
+impl Screening {
+    pub(super) fn read(mut s: Section<'_, '_>) -> Self {
+        let screening = Self {
+            norm_max: s.number("norm_max", 1e4, 1e-9..=1e6),
+            samples_max: s.number("samples_max", 100_000_000, 1..=1_000_000_000),
+        };
+        s.finish();
+        screening
+    }
+}
+
+/// When and how models are measured.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Evaluate {
+    /// The global model on the central test set, each so many rounds; 0 only at the end.
+    pub central_every: u32,
+    /// Global and local models on each site's held-out samples, each so many rounds; 0 only at the end.
+    pub site_every: u32,
+    /// Samples of one evaluation batch.
+    pub batch: u32,
+}
+
+impl Evaluate {
+    pub(super) fn read(mut s: Section<'_, '_>) -> Self {
+        let evaluate = Self {
+            central_every: s.number("central_every", 1, 0..=1_000_000),
+            site_every: s.number("site_every", 1, 0..=1_000_000),
+            batch: s.number("batch", 512, 1..=65_536),
+        };
+        s.finish();
+        evaluate
+    }
+
+    /// Whether sites measure models in round `round` of `rounds`.
+    #[must_use]
+    pub fn sites_in(&self, round: u64) -> bool {
+        self.site_every > 0 && round.is_multiple_of(u64::from(self.site_every))
+    }
+
+    /// Whether the global model of round `round` is measured centrally; the last one always is.
+    #[must_use]
+    pub fn central_in(&self, round: u64, rounds: u64) -> bool {
+        round == rounds || (self.central_every > 0 && round.is_multiple_of(u64::from(self.central_every)))
+    }
+}
+
+/// How one data set becomes many sites on one machine.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Simulation {
+    /// Number of sites; 0 with the partition `natural`: as many as the data has.
+    pub clients: u32,
+    /// Names of the sites in order; empty: `site-0`, `site-1`, … or the names in the data.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub names: Vec<SiteName>,
+    /// Who owns which sample.
+    pub partition: Partition,
+}
+
+/// Who owns which sample.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Partition {
+    /// At random, equal sizes.
+    Iid,
+    /// Label skew: each class is shared out by a draw from Dirichlet(alpha) over the sites, and a site that has its equal
+    /// share already gets no more (NIID-Bench, Li et al. 2022).
+    Dirichlet {
+        /// Concentration: small is skewed.
+        alpha: f64,
+        /// Drawn again until each site has this many samples.
+        samples_min: u32,
+    },
+    /// Label skew: each site has samples of so many classes only.
+    Shards {
+        /// Classes of one site.
+        classes_per_site: u32,
+    },
+    /// Size skew: site i has a share proportional to (i+1)^-exponent, labels at random.
+    Sizes {
+        /// 0 is equal sizes.
+        exponent: f64,
+    },
+    /// The sites the data names: a column, or one file a site.
+    Natural,
+}
+
+const PARTITIONS: &[&str] = &["iid", "dirichlet", "shards", "sizes", "natural"];
+
+impl Partition {
+    /// The name in a plan.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Iid => "iid",
+            Self::Dirichlet { .. } => "dirichlet",
+            Self::Shards { .. } => "shards",
+            Self::Sizes { .. } => "sizes",
+            Self::Natural => "natural",
+        }
+    }
+}
+
+impl Simulation {
+    pub(super) fn read(mut s: Section<'_, '_>) -> Self {
+        let names: Vec<SiteName> = s.or("names", Vec::new());
+        let default = u32::try_from(names.len()).unwrap_or(u32::MAX);
+        let clients = s.number("clients", default, 0..=SITES_MAX);
+        let partition = read_partition(&mut s);
+        let natural = partition == Partition::Natural;
+        if clients == 0 && !natural && !s.has("clients") {
+            s.problem("", "`clients` is missing: the number of simulated sites", Some("add clients = 10"));
+        }
+        if !names.is_empty() && !natural && names.len() != clients as usize {
+            s.problem("names", format!("there are {} names for {clients} clients", names.len()), None);
+        }
+        let mut seen = std::collections::BTreeSet::new();
+        if let Some(twice) = names.iter().find(|name| !seen.insert(*name)) {
+            s.problem("names", format!("the name {twice} is used twice"), None);
+        }
+        s.finish();
+        Self { clients, names, partition }
+    }
+}
+
+fn read_partition(s: &mut Section<'_, '_>) -> Partition {
+    let Some(choice) = s.choice("partition") else { return Partition::Iid };
+    let name = choice.name.clone();
+    if !PARTITIONS.contains(&name.as_str()) {
+        choice.unknown("partition", PARTITIONS);
+        return Partition::Iid;
+    }
+    let mut o = choice.options;
+    let partition = match name.as_str() {
+        "dirichlet" => Partition::Dirichlet {
+            alpha: o.number("alpha", 0.5, 1e-4..=1e6),
+            samples_min: o.number("samples_min", 10, 1..=1_000_000),
+        },
+        "shards" => Partition::Shards { classes_per_site: o.number("classes_per_site", 2, 1..=100_000) },
+        "sizes" => Partition::Sizes { exponent: o.number("exponent", 1.0, 0.0..=10.0) },
+        "natural" => Partition::Natural,
+        _ => Partition::Iid,
+    };
+    o.finish();
+    partition
+}

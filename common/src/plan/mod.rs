@@ -1,0 +1,31 @@
+//! The plan: one TOML file that defines a federated run, the same for everyone who takes part.
+//!
+//! ```text
+//! TOML text ── read ──► Plan (checked, complete with defaults) ── canonical TOML ──► digest = identity of the run
+//! ```
+//!
+//! Reading reports all problems at once, each with its place. Options that belong to another crate (losses) are checked
+//! through a [`Catalogue`], so that this crate stays free of tensors.
+
+mod data;
+mod federation;
+mod reader;
+mod resolved;
+mod task;
+mod train;
+mod units;
+
+pub use data::{
+    COLUMNS_MAX, CsvSource, DataPlan, Fit, INPUT_VALUES_MAX, IdxSource, Normalise, NpzSource, OnMissing, Source,
+};
+pub use federation::{
+    Aggregate, Evaluate, OnTooFew, Orientation, Partition, PrincipalGradient, RoundPlan, SITES_MAX, Scope, Screening,
+    Simulation, StepNorm, Strategy, Weighting,
+};
+pub use reader::Problem;
+pub use resolved::{AnyLoss, Catalogue, PLAN_BYTES_MAX, Plan, PlanError, Refusal};
+pub use task::{CLASSES_MAX, Task};
+pub use train::{
+    Activation, AdamOptions, Decay, LossChoice, MarginControl, MarginReduction, Model, Optimiser, Schedule, Train,
+};
+pub use units::{DURATION_MAX, PlanDuration};

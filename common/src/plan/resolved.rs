@@ -1,0 +1,372 @@
+//! The whole plan: reading, checking what concerns several sections, the canonical text and its digest.
+
+use serde::Serialize;
+use toml::de::DeTable;
+
+use super::data::{DataPlan, Fit, Normalise};
+use super::federation::{Aggregate, Evaluate, Partition, RoundPlan, Screening, Simulation};
+use super::reader::{Problem, Problems, Section};
+use super::task::Task;
+use super::train::{Model, Train};
+use crate::ids::Digest;
+
+/// Longest plan, in bytes: ten thousand columns fit.
+pub const PLAN_BYTES_MAX: usize = 1 << 20;
+
+/// A checked plan, complete with defaults. It is what its digest says it is: change it only through its text.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Plan {
+    /// A name for people.
+    pub name: String,
+    /// The seed of every draw of the run.
+    pub seed: u64,
+    /// Rounds to run.
+    pub rounds: u32,
+    /// What the model is for.
+    pub task: Task,
+    /// The architecture.
+    pub model: Model,
+    /// How samples are written and become numbers.
+    pub data: DataPlan,
+    /// How a client trains.
+    pub train: Train,
+    /// How updates become the next model.
+    pub aggregate: Aggregate,
+    /// Who takes part in a round and how long it may take.
+    pub round: RoundPlan,
+    /// What an update must satisfy.
+    pub screening: Screening,
+    /// When models are measured.
+    pub evaluate: Evaluate,
+    /// How one data set becomes many sites; only where sites are simulated.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub simulation: Option<Simulation>,
+}
+
+/// Checks names and options that other crates own.
+pub trait Catalogue {
+    /// Checks the loss `name` with `options` for `task` and returns the options complete with defaults.
+    ///
+    /// # Errors
+    /// When there is no such loss, it does not fit the task, or an option is wrong.
+    fn loss(&self, task: &Task, name: &str, options: toml::Table) -> Result<toml::Table, Refusal>;
+}
+
+/// Why a [`Catalogue`] refuses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// What and why.
+    pub message: String,
+    /// What to do.
+    pub help: Option<String>,
+}
+
+/// Accepts every loss as it is: for a coordinator that only needs the rest of the plan, and for tests.
+#[derive(Debug, Clone, Copy)]
+pub struct AnyLoss;
+
+impl Catalogue for AnyLoss {
+    fn loss(&self, _task: &Task, _name: &str, options: toml::Table) -> Result<toml::Table, Refusal> {
+        Ok(options)
+    }
+}
+
+/// Why a text is no plan: every problem found, in the order of the text.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the plan has {} problem{}{}", problems.len(), if problems.len() == 1 { "" } else { "s" }, first(problems))]
+pub struct PlanError {
+    /// The text that was read.
+    pub source_text: String,
+    /// What is wrong with it; never empty.
+    pub problems: Vec<Problem>,
+}
+
+fn first(problems: &[Problem]) -> String {
+    problems.iter().map(|p| format!("; {}: {}", p.path, p.message)).collect()
+}
+
+impl Plan {
+    /// Reads and checks a plan.
+    ///
+    /// # Errors
+    /// All problems of the text at once: syntax, unknown keys, wrong types, values out of range, sections that do not
+    /// fit each other.
+    pub fn read(text: &str, catalogue: &dyn Catalogue) -> Result<Self, PlanError> {
+        let problems = Problems::default();
+        if text.len() > PLAN_BYTES_MAX {
+            problems.add("", None, format!("the plan has {} bytes, at most {PLAN_BYTES_MAX} are read", text.len()), None);
+            return Err(PlanError { source_text: String::new(), problems: problems.into_vec() });
+        }
+        let (document, errors) = DeTable::parse_recoverable(text);
+        if !errors.is_empty() {
+            for error in errors {
+                problems.add("", error.span(), error.message().trim_end(), None);
+            }
+            return Err(PlanError { source_text: text.to_owned(), problems: problems.into_vec() });
+        }
+        let span = document.span();
+        let root = Section::new(&problems, String::new(), Some(span.start..span.start), document.into_inner());
+        let plan = read_root(root, &problems, catalogue);
+        if let Some(plan) = &plan {
+            check_together(plan, &problems);
+        }
+        let problems = problems.into_vec();
+        match plan {
+            Some(plan) if problems.is_empty() => Ok(plan),
+            _ => Err(PlanError { source_text: text.to_owned(), problems }),
+        }
+    }
+
+    /// The canonical text: every key with its value. Reading it gives the same plan.
+    #[must_use]
+    pub fn to_toml(&self) -> String {
+        toml::to_string(self).expect("a plan has only values that TOML can hold")
+    }
+
+    /// The identity of the run: the digest of the canonical text.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        Digest::of(self.to_toml().as_bytes())
+    }
+}
+
+fn read_root<'p>(mut root: Section<'p, '_>, problems: &'p Problems, catalogue: &dyn Catalogue) -> Option<Plan> {
+    let name: String = root.or("name", "unnamed".to_owned());
+    if name.is_empty() || name.chars().count() > 100 || name.chars().any(char::is_control) {
+        root.problem("name", "`name` is 1 to 100 printable characters", None);
+    }
+    let seed = root.number("seed", 1, 0..=i64::MAX as u64);
+    let rounds = root.number("rounds", 10, 1..=1_000_000);
+    let task = Task::read(&mut root);
+    let model = Model::read(&mut root);
+    if !root.has("data") {
+        root.problem("", "`data` is missing: where samples come from", Some("add [data] with a source, like source = \"digits\""));
+    }
+    let data = DataPlan::read(root.section("data"));
+    let train = Train::read(section_or_empty(&mut root, problems, "train"), task.as_ref(), catalogue);
+    let aggregate = Aggregate::read(section_or_empty(&mut root, problems, "aggregate"));
+    let round = RoundPlan::read(section_or_empty(&mut root, problems, "round"));
+    let screening = Screening::read(section_or_empty(&mut root, problems, "screening"));
+    let evaluate = Evaluate::read(section_or_empty(&mut root, problems, "evaluate"));
+    let simulation = root.section("simulation").map(Simulation::read);
+    root.finish();
+    Some(Plan {
+        name,
+        seed,
+        rounds,
+        task: task?,
+        model: model?,
+        data: data?,
+        train: train?,
+        aggregate,
+        round,
+        screening,
+        evaluate,
+        simulation,
+    })
+}
+
+fn section_or_empty<'p, 'i>(root: &mut Section<'p, 'i>, problems: &'p Problems, key: &'static str) -> Section<'p, 'i> {
+    let place = root.span();
+    root.section(key).unwrap_or_else(|| Section::new(problems, key.to_owned(), place, DeTable::new()))
+}
+
+/// Checks that need more than one section.
+fn check_together(plan: &Plan, problems: &Problems) {
+    let shape = plan.data.input_shape();
+    if matches!(plan.model, Model::Cnn | Model::Resnet8 { .. }) {
+        let fits = matches!(shape.as_slice(), [_, h, w] if *h >= 4 && *w >= 4);
+        if !fits {
+            problems.add(
+                "model",
+                None,
+                format!("the model `{}` takes images [channels, height, width] of at least 4 x 4, the data has the shape {shape:?}", plan.model.name()),
+                Some("choose model = \"logistic\" or [model.mlp], or give `shape` three dimensions".to_owned()),
+            );
+        }
+    }
+    if let Normalise::Given { mean, .. } = &plan.data.normalise {
+        let allowed = [1, shape[0], plan.data.input_values()];
+        if !allowed.contains(&mean.len()) {
+            problems.add(
+                "data.normalise.given.mean",
+                None,
+                format!("`mean` has {} values, the shape {shape:?} allows {allowed:?}", mean.len()),
+                None,
+            );
+        }
+    }
+    if let (super::Source::Csv(csv), Task::Classification { classes }) = (&plan.data.source, &plan.task)
+        && !csv.label_values.is_empty()
+        && csv.label_values.len() != *classes as usize
+    {
+        problems.add(
+            "data.source.csv.label_values",
+            None,
+            format!("`label_values` names {} classes, the task has {classes}", csv.label_values.len()),
+            None,
+        );
+    }
+    let pooled = matches!(plan.data.normalise, Normalise::Standard { fit: Fit::Pooled });
+    match &plan.simulation {
+        None if pooled => problems.add(
+            "data.normalise.standard.fit",
+            None,
+            "`fit = \"pooled\"` needs all sites' samples in one place, which only a simulation has",
+            Some("use fit = \"site\", or [data.normalise.given] with mean and std".to_owned()),
+        ),
+        Some(simulation) => {
+            if simulation.partition == Partition::Natural && !matches!(plan.data.source, super::Source::Csv(_)) {
+                problems.add(
+                    "simulation.partition.natural",
+                    None,
+                    format!("the source `{}` names no sites; `natural` needs CSV files or a site_column", plan.data.source.name()),
+                    Some("use another partition, such as [simulation.partition.dirichlet]".to_owned()),
+                );
+            }
+            if let (Partition::Shards { classes_per_site }, Task::Classification { classes }) =
+                (&simulation.partition, &plan.task)
+                && classes_per_site > classes
+            {
+                problems.add(
+                    "simulation.partition.shards.classes_per_site",
+                    None,
+                    format!("`classes_per_site` is {classes_per_site}, the task has {classes} classes"),
+                    None,
+                );
+            }
+            if simulation.clients != 0 && plan.round.cohort > simulation.clients {
+                problems.add(
+                    "round.cohort",
+                    None,
+                    format!("the cohort of {} is larger than the {} simulated clients", plan.round.cohort, simulation.clients),
+                    Some("lower round.cohort, or set it to 0 for everyone".to_owned()),
+                );
+            }
+        }
+        None => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SMALL: &str = r#"
+        rounds = 3
+        model = "logistic"
+        [task.classification]
+        classes = 10
+        [data]
+        source = "digits"
+    "#;
+
+    fn problems(text: &str) -> Vec<(String, String)> {
+        let error = Plan::read(text, &AnyLoss).expect_err("the plan is wrong");
+        error.problems.into_iter().map(|p| (p.path, p.message)).collect()
+    }
+
+    #[test]
+    fn a_small_plan_gets_every_default() {
+        let plan = Plan::read(SMALL, &AnyLoss).unwrap();
+        insta::assert_snapshot!(plan.to_toml());
+    }
+
+    #[test]
+    fn the_canonical_text_reads_back_as_the_same_plan() {
+        let text = format!(
+            "{SMALL}
+            [data.normalise.given]
+            mean = [1.0]
+            std = [2.5]
+            [train]
+            steps = 7
+            [train.loss.focal]
+            gamma = 2.0
+            [train.margin_control]
+            lambda = 0.1
+            [train.optimiser.adam_w]
+            [train.schedule]
+            warmup_rounds = 1
+            [train.schedule.decay.cosine]
+            [aggregate.strategy.principal_gradient]
+            orientation = \"majority\"
+            [round]
+            time_max = \"90s\"
+            [simulation]
+            names = [\"a\", \"b\"]
+            [simulation.partition.dirichlet]
+            alpha = 0.1"
+        );
+        let plan = Plan::read(&text, &AnyLoss).unwrap();
+        let again = Plan::read(&plan.to_toml(), &AnyLoss).unwrap();
+        assert_eq!(plan, again);
+        assert_eq!(plan.digest(), again.digest());
+    }
+
+    #[test]
+    fn the_digest_sees_every_key() {
+        let plan = Plan::read(SMALL, &AnyLoss).unwrap();
+        let other = Plan::read(&format!("seed = 2\n{SMALL}"), &AnyLoss).unwrap();
+        assert_ne!(plan.digest(), other.digest());
+    }
+
+    #[test]
+    fn all_problems_are_reported_at_once() {
+        let text = r#"
+            rouns = 3
+            seed = "one"
+            [model.mpl]
+            [task.classification]
+            classes = 1
+            [data]
+            source = "digits"
+            holdout = 1.5
+            [train]
+            batch = 0
+            lr = 0.1
+            [round]
+            cohort = 4
+            updates_min = 5
+            time_max = "soon"
+            [aggregate.strategy.fedavg]
+            [aggregate.strategy.principal_gradient]
+        "#;
+        insta::assert_debug_snapshot!(problems(text));
+    }
+
+    #[test]
+    fn problems_have_places_and_help() {
+        let text = "[task.classification]\nclasses = 10\n[data]\nsource = \"digits\"\n[model.mlp]\nhiden = [1]\n";
+        let error = Plan::read(text, &AnyLoss).unwrap_err();
+        let problem = &error.problems[0];
+        assert_eq!(problem.path, "model.mlp.hiden");
+        assert_eq!(&text[problem.span.clone().unwrap()], "hiden");
+        assert_eq!(problem.help.as_deref(), Some("did you mean `hidden`?"));
+    }
+
+    #[test]
+    fn sections_that_do_not_fit_each_other_are_refused() {
+        let text = "model = \"cnn\"\n[task.classification]\nclasses = 2\n[data.source.csv]\nfiles = [\"a.csv\"]\nlabel = \"y\"\nnumeric = [\"x\"]\n";
+        assert!(problems(text)[0].1.contains("takes images"));
+        let text = format!("{SMALL}\n[simulation]\nclients = 4\npartition = \"natural\"\n[round]\ncohort = 9");
+        let all = problems(&text);
+        assert_eq!(all.len(), 2, "{all:?}");
+    }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig::with_cases(200))]
+        #[test]
+        fn no_text_makes_the_reader_panic(text in "[a-z\\[\\]=.\"0-9 \n]{0,200}") {
+            let _ = Plan::read(&text, &AnyLoss);
+        }
+
+        #[test]
+        fn no_edit_of_a_good_plan_makes_the_reader_panic(at in 0..SMALL.len(), with in "[ -~]{0,3}") {
+            let text = format!("{}{}{}", &SMALL[..at], with, &SMALL[(at + 1).min(SMALL.len())..]);
+            if let Ok(plan) = Plan::read(&text, &AnyLoss) {
+                proptest::prop_assert_eq!(Plan::read(&plan.to_toml(), &AnyLoss), Ok(plan));
+            }
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! Messages between client and coordinator, and raw streams of blocks.
+//!
+//! ```text
+//! frame        = version u8 | kind u8 | length u32 LE | body (bincode, exactly `length` bytes)
+//! block stream = values as little-endian f32, exactly `layout.len() * 4` bytes | BLAKE3 digest of them, 32 bytes
+//! ```
+//!
+//! Streams of one connection:
+//!
+//! | stream | opened by | carries |
+//! |---|---|---|
+//! | control, bidirectional | client, once | up: `Hello`, `Ready`, `Progress`, `Evaluated`, `Declined` · down: `Welcome`, `Finished` |
+//! | task, one way | coordinator, one a task | `Task`, then the model as a block stream |
+//! | update, bidirectional | client, one an update | up: `UpdateHeader`, then the delta as a block stream · down: `Answer` |
+//!
+//! This is the only module that names the encoding crate. Every kind has a size limit that is checked before anything is
+//! allocated, and a body with leftover bytes is refused.
+
+mod frame;
+mod messages;
+mod values;
+
+#[cfg(test)]
+mod tests;
+
+pub use frame::{FRAME_HEADER_BYTES, FrameError, FrameHeader, PROTOCOL_VERSION, decode, encode};
+pub use messages::{
+    Answer, Declined, Evaluated, Finished, Hello, Kind, Message, Progress, REASON_BYTES_MAX, Ready, Task, TaskKind,
+    Welcome, shorten,
+};
+pub use values::{CHUNK_BYTES, DIGEST_BYTES, ValueReader, ValuesError, chunks};

@@ -1,0 +1,47 @@
+//! How updates become one: pure arithmetic over slices of `f32`.
+//!
+//! Nothing here knows of sites, rounds, journals or networks. Every function takes numbers and returns numbers, and gives
+//! the same bits on every run, for every number of threads and for every order in which updates arrived.
+//!
+//! ```text
+//!             screen ── refuses NaN and infinity, measures the norm
+//!               │
+//!     ┌─────────┴────────────┐
+//!  ExactSum               GramBlocks / gram        on arrival, or when the round closes
+//!  (order-free sum)       (all inner products, f64)
+//!     │                      │
+//!   mean              principal / fedgh            one coefficient per update and block
+//!                            │
+//!                      weighted_sum                one pass over the updates
+//! ```
+//!
+//! Two ways lead to results that do not depend on the order of arrival. A sum goes through [`ExactSum`], whose additions
+//! are integer additions and commute. Whatever holds the updates ([`principal`], [`fedgh`], [`weighted_sum`]) works on
+//! them **in the order given**: the caller sorts by client id first, or lets [`GramBlocks`] sort by its key.
+//!
+//! Parallel parts split ranges of parameters, never updates, and run on rayon's current pool.
+
+mod error;
+mod exact;
+mod fedgh;
+mod gram;
+mod layout;
+mod principal;
+mod screen;
+mod shares;
+mod weighted;
+
+#[cfg(test)]
+mod golden;
+
+pub use error::AggregateError;
+pub use exact::{BufferedSum, ExactSum, GROUP, Weighted};
+pub use fedgh::{fedgh, fedgh_coefficients, follow};
+pub use gram::{Gram, GramBlocks, SortedUpdates, gram, gram_blocks};
+pub use layout::Layout;
+pub use principal::{
+    Keep, NormRule, Orientation, Principal, Scope, principal, principal_coefficients, principal_from_grams,
+};
+pub use screen::{Screened, screen};
+pub use shares::{Shares, Weighting};
+pub use weighted::{mean, weighted_sum, weighted_sum_blocks};

@@ -1,0 +1,5 @@
+//! The coordinator of Synod: the round as a state machine ([`round`]), aggregation ([`aggregate`]), and the QUIC endpoint
+//! around them. It does not link burn: what it needs of a model comes in as numbers or through a trait.
+
+pub mod aggregate;
+pub mod round;

@@ -1,0 +1,184 @@
+//! What goes into the machine and what comes out of it.
+
+use std::sync::Arc;
+
+use synod_common::event::{Outcome, RunEvent};
+use synod_common::ids::{Digest, RoundId, SiteName};
+use synod_common::metrics::Metrics;
+use synod_common::update::{Buffer, Update};
+use synod_common::wire::{Answer, TaskKind};
+
+/// A time on the run's monotonic clock, in milliseconds since the run began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Millis(pub u64);
+
+impl Millis {
+    /// `ms` later.
+    #[must_use]
+    pub fn plus(self, ms: u64) -> Self {
+        Self(self.0.saturating_add(ms))
+    }
+
+    /// Milliseconds since `earlier`.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> u64 {
+        self.0.saturating_sub(earlier.0)
+    }
+}
+
+/// A global model.
+#[derive(Debug)]
+pub struct ModelVersion {
+    /// The round that made it; 0 for the initial model.
+    pub round: RoundId,
+    /// The model hash.
+    pub digest: Digest,
+    /// Its values, as the layout orders them.
+    pub values: Buffer,
+}
+
+/// A task for one site.
+#[derive(Clone, Debug)]
+pub struct OutTask {
+    /// Its round.
+    pub round: RoundId,
+    /// What to do.
+    pub kind: TaskKind,
+    /// The model to do it with.
+    pub model: Arc<ModelVersion>,
+    /// When the answer must be there.
+    pub deadline: Millis,
+}
+
+/// Something that happened outside of the machine.
+#[derive(Debug)]
+pub enum Event {
+    /// The run begins.
+    Start,
+    /// Time passed; the machine asked for it by [`Action::WakeAt`].
+    Tick,
+    /// A site is connected, has loaded its data and can take tasks.
+    Arrived {
+        /// Who.
+        site: SiteName,
+        /// Its training samples.
+        samples: u64,
+        /// Its training samples per class, where it says so.
+        class_counts: Vec<u64>,
+    },
+    /// A site's connection ended. It may come back.
+    Left {
+        /// Who.
+        site: SiteName,
+        /// Why, as far as known.
+        reason: String,
+    },
+    /// A site's training moved on.
+    Progress {
+        /// Who.
+        site: SiteName,
+        /// The round.
+        round: RoundId,
+        /// Steps done.
+        step: u64,
+        /// Steps to do.
+        steps: u64,
+        /// Mean loss so far.
+        loss: f64,
+    },
+    /// A whole update came in.
+    Update {
+        /// Who sent it.
+        site: SiteName,
+        /// What it is.
+        update: Update,
+    },
+    /// A site cannot do its task.
+    Declined {
+        /// Who.
+        site: SiteName,
+        /// The round of the task.
+        round: RoundId,
+        /// Why.
+        reason: String,
+    },
+    /// A site broke the protocol or its upload was damaged; it may try again.
+    Faulted {
+        /// Who.
+        site: SiteName,
+        /// What went wrong.
+        reason: String,
+    },
+    /// A site measured a model.
+    Evaluated {
+        /// Who.
+        site: SiteName,
+        /// The round of the task.
+        round: RoundId,
+        /// The metrics, if it holds samples out.
+        metrics: Option<Metrics>,
+    },
+    /// A central evaluation that the machine asked for is done.
+    CentralEvaluation {
+        /// The round whose model it was.
+        round: RoundId,
+        /// The metrics, or why there are none.
+        result: Result<(Metrics, Option<Vec<Vec<u64>>>), String>,
+    },
+    /// The model of a round is durable.
+    Committed {
+        /// The round.
+        round: RoundId,
+    },
+    /// The model of a round could not be made durable.
+    CommitFailed {
+        /// The round.
+        round: RoundId,
+        /// Why.
+        reason: String,
+    },
+    /// A person or a signal ends the run.
+    Interrupt,
+}
+
+/// Something the machine wants done.
+#[derive(Debug)]
+pub enum Action {
+    /// Give a site a task.
+    Send {
+        /// Who.
+        site: SiteName,
+        /// What.
+        task: OutTask,
+    },
+    /// Answer the update a site just sent.
+    Answer {
+        /// Who.
+        site: SiteName,
+        /// The round its update named.
+        round: RoundId,
+        /// What became of it.
+        answer: Answer,
+    },
+    /// Make a model durable, then say [`Event::Committed`].
+    Commit {
+        /// The model.
+        model: Arc<ModelVersion>,
+    },
+    /// Measure a model on the central test set, then say [`Event::CentralEvaluation`].
+    EvaluateCentrally {
+        /// The model.
+        model: Arc<ModelVersion>,
+    },
+    /// Say [`Event::Tick`] at this time, unless a later `WakeAt` replaced it.
+    WakeAt(Millis),
+    /// Tell the run's listeners.
+    Publish(RunEvent),
+    /// The run is over: tell the sites, then stop.
+    Finish {
+        /// How it ended.
+        outcome: Outcome,
+        /// The last committed model.
+        model: Arc<ModelVersion>,
+    },
+}

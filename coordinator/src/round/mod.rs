@@ -1,0 +1,24 @@
+//! The rounds of a run as a pure state machine: events and the time in, actions out; no sockets, no files, no clock.
+//!
+//! ```text
+//! Assembling ──► Gathering ──► Committing ──► Gathering … ──► FinalEvaluation ──► Done
+//!   sites arrive   updates in     model made      next round      sites measure
+//!                  or deadline    durable                         the last model
+//! ```
+//!
+//! The network server and the simulator drive the very same [`Machine`]. It decides who takes part, screens every
+//! update, combines what came in time, names who was left out, and never waits without a deadline.
+
+mod actions;
+mod aggregator;
+mod cohort;
+mod machine;
+mod phase;
+mod screening;
+
+#[cfg(test)]
+mod tests;
+
+pub use actions::{Action, Event, Millis, ModelVersion, OutTask};
+pub use aggregator::{Aggregator, StepError};
+pub use machine::{Machine, Setup};

@@ -1,0 +1,82 @@
+//! What an update must satisfy before it counts. Every refusal says what is wrong, why, and what to do.
+
+use std::num::NonZeroU32;
+
+use synod_common::blocks::Layout;
+use synod_common::ids::{Digest, RoundId};
+use synod_common::plan::Screening;
+use synod_common::update::Update;
+
+use crate::aggregate::{AggregateError, screen};
+
+/// What the current round expects of an update.
+pub(super) struct Expected<'a> {
+    pub(super) round: RoundId,
+    pub(super) plan: Digest,
+    pub(super) layout: &'a Layout,
+    pub(super) layout_digest: Digest,
+    pub(super) limits: &'a Screening,
+}
+
+/// What is known of an update that passed.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Passed {
+    pub(super) samples: NonZeroU32,
+    pub(super) norm: f64,
+}
+
+impl Expected<'_> {
+    /// Checks `update`; on refusal the text for the site and the report.
+    pub(super) fn check(&self, update: &Update) -> Result<Passed, String> {
+        let header = &update.header;
+        if header.plan != self.plan {
+            return Err(format!(
+                "the update was trained by plan {}, this run is plan {}; restart the client, it will fetch the current plan",
+                header.plan.short(),
+                self.plan.short()
+            ));
+        }
+        if header.round != self.round {
+            return Err(format!(
+                "the update answers round {}, round {} is open; it came too late or too early and is not counted, nothing is to be done",
+                header.round, self.round
+            ));
+        }
+        if header.layout != self.layout_digest || update.delta.len() != self.layout.len() {
+            return Err(format!(
+                "the update has {} values in layout {}, the model has {} in layout {}; use the same Synod release on both sides",
+                update.delta.len(),
+                header.layout.short(),
+                self.layout.len(),
+                self.layout_digest.short()
+            ));
+        }
+        let samples = u32::try_from(header.samples).ok().and_then(NonZeroU32::new);
+        let samples = samples.filter(|s| u64::from(s.get()) <= self.limits.samples_max).ok_or_else(|| {
+            format!(
+                "the update claims {} training samples, 1 to {} are believed; correct the site's data, or raise screening.samples_max in the plan",
+                header.samples, self.limits.samples_max
+            )
+        })?;
+        let screened = screen(&update.delta).map_err(|error| self.explain(&error))?;
+        let norm = screened.norm();
+        if norm > self.limits.norm_max {
+            return Err(format!(
+                "the update has the norm {norm:.4e}, at most {:.4e} is accepted; lower the learning rate, or raise screening.norm_max in the plan",
+                self.limits.norm_max
+            ));
+        }
+        Ok(Passed { samples, norm })
+    }
+
+    fn explain(&self, error: &AggregateError) -> String {
+        if let AggregateError::NonFinite { at, .. } = error {
+            let block = self.layout.ranges().find(|(_, range)| range.contains(at));
+            let name = block.map_or("?", |(block, _)| block.name.as_str());
+            return format!(
+                "the update has a value that is not finite in block `{name}` (value {at}); lower the learning rate or check the site's data for extreme values"
+            );
+        }
+        error.to_string()
+    }
+}
