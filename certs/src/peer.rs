@@ -13,7 +13,7 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 use crate::role::{Role, URI_PREFIX};
 use crate::when;
 
-/// Largest certificate read. Ours take about 600 bytes.
+/// Largest certificate read. Ours take about 500 bytes.
 pub const CERTIFICATE_BYTES_MAX: usize = 16 * 1024;
 
 /// Who the holder of a certificate is.

@@ -5,7 +5,7 @@ use rustls::pki_types::CertificateSigningRequestDer;
 use x509_parser::certification_request::X509CertificationRequest;
 use x509_parser::prelude::FromDer;
 
-/// Largest certificate request read. Ours take about 250 bytes.
+/// Largest certificate request read. Ours take about 200 bytes.
 pub const REQUEST_BYTES_MAX: usize = 8 * 1024;
 
 /// What is wrong with a certificate request.

@@ -1,5 +1,6 @@
-//! The coordinator of Synod: the round as a state machine ([`round`]), aggregation ([`aggregate`]), and the QUIC endpoint
+//! The coordinator of Synod: the round as a state machine ([`round`]), aggregation ([`aggregate`]), and the QUIC endpoint ([`server`])
 //! around them. It does not link burn: what it needs of a model comes in as numbers or through a trait.
 
 pub mod aggregate;
 pub mod round;
+pub mod server;

@@ -1,6 +1,6 @@
 //! Frames: a header of six bytes and a bincode body.
 
-use bincode::config::{Configuration, Fixint, LittleEndian, NoLimit};
+use bincode::config::{Configuration, Fixint, Limit, LittleEndian};
 
 use super::messages::{Kind, Message};
 
@@ -9,8 +9,12 @@ pub const PROTOCOL_VERSION: u8 = 1;
 /// Bytes of a frame's header.
 pub const FRAME_HEADER_BYTES: usize = 6;
 
-const CONFIG: Configuration<LittleEndian, Fixint, NoLimit> =
-    bincode::config::standard().with_little_endian().with_fixed_int_encoding();
+/// Most bytes that decoding one body may claim, whatever lengths it states inside: twice the longest plan. Without it a
+/// forged length would abort the process in the allocator.
+const CLAIM_BYTES_MAX: usize = 2 << 20;
+
+const CONFIG: Configuration<LittleEndian, Fixint, Limit<CLAIM_BYTES_MAX>> =
+    bincode::config::standard().with_little_endian().with_fixed_int_encoding().with_limit::<CLAIM_BYTES_MAX>();
 
 /// Why bytes are no frame, or no message of the expected kind. All of these are the peer's fault.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -129,8 +133,6 @@ pub fn decode<M: Message>(body: &[u8]) -> Result<M, FrameError> {
     if body.len() > limit {
         return Err(FrameError::TooLong { kind, bytes: body.len() as u64, limit });
     }
-    // Decoding from a slice cannot allocate more than a small multiple of the body: every collection checks its
-    // length against the bytes that are left, and the body is within its limit.
     let (message, used): (M, usize) = bincode::serde::decode_from_slice(body, CONFIG)
         .map_err(|e| FrameError::Body { kind, reason: e.to_string() })?;
     if used != body.len() {

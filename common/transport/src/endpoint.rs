@@ -1,0 +1,144 @@
+//! UDP sockets and QUIC settings.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
+use quinn::{ClientConfig, Connecting, Endpoint, EndpointConfig, IdleTimeout, ServerConfig, TokioRuntime, TransportConfig, VarInt};
+use socket2::{Domain, Protocol, Socket, Type};
+use synod_certs::{Identity, SERVER_NAME, tls};
+
+/// Bytes of the kernel's buffers: with the default of about 200 KiB bursts overflow and QUIC takes it for a bad path.
+const SOCKET_BUFFER_BYTES: usize = 4 << 20;
+/// The datagram size on loopback, where it doubles the speed. More than 6500 loses whole trains of datagrams to the
+/// kernel's 64 KiB limit on segmentation offload.
+const LOOPBACK_MTU: u16 = 6500;
+/// Largest datagram accepted.
+const DATAGRAM_BYTES_MAX: u16 = 65_527;
+/// A connection without a sign of life for this long is gone.
+const IDLE_MAX: Duration = Duration::from_secs(20);
+/// A sign of life is sent this often; training never delays it, since it has threads of its own.
+const KEEP_ALIVE: Duration = Duration::from_secs(4);
+/// Streams a peer may open at a time: the client a control and an update stream, the coordinator tasks.
+const STREAMS_MAX: u32 = 4;
+/// Bytes in flight per stream and per connection: 100 ms at 1 Gbit/s, and a bound on what a peer can make us hold.
+const WINDOW_BYTES: u32 = 12 << 20;
+
+/// Why there is no endpoint.
+#[derive(Debug, thiserror::Error)]
+pub enum EndpointError {
+    /// Another program has the port.
+    #[error("cannot listen on {address}: another program uses this UDP port; stop it or choose another with --listen")]
+    InUse {
+        /// The address.
+        address: SocketAddr,
+    },
+    /// The address is not this machine's, or needs rights.
+    #[error("cannot open a UDP socket on {address}: {source}; choose an address of this machine and a port above 1023")]
+    Bind {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The identity cannot be used for this.
+    #[error(transparent)]
+    Tls(#[from] tls::TlsError),
+    /// The QUIC library refused the settings.
+    #[error("cannot set up QUIC: {0}; this is a bug, please report it")]
+    Quic(String),
+}
+
+fn transport(loopback: bool) -> Arc<TransportConfig> {
+    let mut config = TransportConfig::default();
+    config
+        .max_idle_timeout(IdleTimeout::try_from(IDLE_MAX).ok())
+        .keep_alive_interval(Some(KEEP_ALIVE))
+        .max_concurrent_bidi_streams(VarInt::from_u32(STREAMS_MAX))
+        .max_concurrent_uni_streams(VarInt::from_u32(STREAMS_MAX))
+        .stream_receive_window(VarInt::from_u32(WINDOW_BYTES))
+        .receive_window(VarInt::from_u32(WINDOW_BYTES))
+        .send_window(u64::from(WINDOW_BYTES))
+        .datagram_receive_buffer_size(None);
+    if loopback {
+        config.initial_mtu(LOOPBACK_MTU).min_mtu(1200);
+    }
+    Arc::new(config)
+}
+
+fn socket(address: SocketAddr) -> Result<std::net::UdpSocket, EndpointError> {
+    let bind = || -> std::io::Result<std::net::UdpSocket> {
+        let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+        // The kernel may grant less than asked for; that only costs speed.
+        let _ = socket.set_recv_buffer_size(SOCKET_BUFFER_BYTES);
+        let _ = socket.set_send_buffer_size(SOCKET_BUFFER_BYTES);
+        if address.is_ipv6() {
+            // [::] then takes IPv4 too, where the system allows it.
+            let _ = socket.set_only_v6(false);
+        }
+        socket.bind(&address.into())?;
+        Ok(socket.into())
+    };
+    bind().map_err(|source| match source.kind() {
+        std::io::ErrorKind::AddrInUse => EndpointError::InUse { address },
+        _ => EndpointError::Bind { address, source },
+    })
+}
+
+fn endpoint(address: SocketAddr, server: Option<ServerConfig>) -> Result<Endpoint, EndpointError> {
+    let mut config = EndpointConfig::default();
+    config.max_udp_payload_size(DATAGRAM_BYTES_MAX).map_err(|e| EndpointError::Quic(e.to_string()))?;
+    Endpoint::new(config, server, socket(address)?, Arc::new(TokioRuntime))
+        .map_err(|source| EndpointError::Bind { address, source })
+}
+
+fn server_config(identity: &Identity, loopback: bool) -> Result<ServerConfig, EndpointError> {
+    let tls = tls::server(identity, tls::system_clock())?;
+    let crypto = QuicServerConfig::try_from(tls).map_err(|e| EndpointError::Quic(e.to_string()))?;
+    let mut config = ServerConfig::with_crypto(Arc::new(crypto));
+    config.transport_config(transport(loopback));
+    Ok(config)
+}
+
+/// Listens on `address` with the coordinator's identity; port 0 lets the system choose.
+///
+/// # Errors
+/// When the port is taken, the address is not this machine's, or the identity is not a coordinator's.
+pub fn bind_server(identity: &Identity, address: SocketAddr) -> Result<Endpoint, EndpointError> {
+    endpoint(address, Some(server_config(identity, false)?))
+}
+
+/// The configuration for connections from this machine itself, which take larger datagrams.
+///
+/// # Errors
+/// As [`bind_server`].
+pub fn accept_config(identity: &Identity) -> Result<Arc<ServerConfig>, EndpointError> {
+    Ok(Arc::new(server_config(identity, true)?))
+}
+
+/// An endpoint to connect from, on a port the system chooses, of the same address family as `remote`.
+///
+/// # Errors
+/// When no socket can be opened.
+pub fn bind_client(remote: SocketAddr) -> Result<Endpoint, EndpointError> {
+    let any: IpAddr = match remote.ip() {
+        IpAddr::V4(ip) if ip.is_loopback() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_loopback() => Ipv6Addr::LOCALHOST.into(),
+        IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    endpoint(SocketAddr::new(any, 0), None)
+}
+
+/// Begins to connect to the coordinator at `remote`.
+///
+/// # Errors
+/// When the identity is not a site's or QUIC refuses the address.
+pub fn connect(endpoint: &Endpoint, identity: &Identity, remote: SocketAddr) -> Result<Connecting, EndpointError> {
+    let tls = tls::client(identity, tls::system_clock())?;
+    let crypto = QuicClientConfig::try_from(tls).map_err(|e| EndpointError::Quic(e.to_string()))?;
+    let mut config = ClientConfig::new(Arc::new(crypto));
+    config.transport_config(transport(remote.ip().is_loopback()));
+    endpoint.connect_with(config, remote, SERVER_NAME).map_err(|e| EndpointError::Quic(e.to_string()))
+}

@@ -1,0 +1,12 @@
+//! Frames and block streams over QUIC, the same for coordinator and client.
+//!
+//! What bytes mean is decided in [`synod_common::wire`], who may speak in [`synod_certs`]; here they meet quinn. Not here:
+//! what to do with a message, when to reconnect.
+
+mod close;
+mod endpoint;
+mod stream;
+
+pub use close::{CloseReason, explain_connection_error};
+pub use endpoint::{EndpointError, accept_config, bind_client, bind_server, connect};
+pub use stream::{StreamError, receive, receive_header, receive_values, receive_body, send, send_values};

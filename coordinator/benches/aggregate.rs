@@ -1,0 +1,229 @@
+//! Aggregation against the speed of memory. Prints ratios of medians measured in turns, as absolute figures do not travel.
+//!
+//! `cargo bench -p synod-coordinator --bench aggregate` runs the comparison on one and on two threads. With
+//! `-- --criterion` criterion measures the same operations instead, one by one and on rayon's own pool.
+
+#![expect(
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "a bench reads the clock and prints what it found"
+)]
+#![allow(missing_docs, reason = "not a library")]
+
+use std::hint::black_box;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use criterion::Criterion;
+use pulp::{Arch, Simd, WithSimd};
+use synod_coordinator::aggregate::{
+    BufferedSum, ExactSum, GramBlocks, Layout, Principal, Shares, Weighted, gram_blocks, mean, principal,
+    principal_from_grams, screen,
+};
+
+/// Reads everything, at the speed of memory.
+struct Read<'a>(&'a [f32]);
+
+impl WithSimd for Read<'_> {
+    type Output = f32;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> f32 {
+        let mut lanes = [0.0f32; 64];
+        for values in self.0.as_chunks::<64>().0 {
+            lanes.iter_mut().zip(values).for_each(|(l, v)| *l += v);
+        }
+        lanes.into_iter().sum()
+    }
+}
+
+/// The plain streaming sum that exactness is compared with: `out += w * x` in `f32`, on one thread.
+struct PlainSum<'a>(f32, &'a [f32], &'a mut [f32]);
+
+impl WithSimd for PlainSum<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        self.2.iter_mut().zip(self.1).for_each(|(out, x)| *out += self.0 * x);
+    }
+}
+
+/// Updates of one size, and every buffer the operations need, so that no page is new while the clock runs.
+struct Setting {
+    layout: Layout,
+    updates: Vec<Arc<[f32]>>,
+    shares: Shares,
+    weight: NonZeroU32,
+    out: Vec<f32>,
+    sum: ExactSum,
+    buffered: BufferedSum<Arc<[f32]>>,
+    /// All updates but the last have arrived.
+    arrived: GramBlocks<usize, Arc<[f32]>>,
+    turn: usize,
+}
+
+impl Setting {
+    fn new(lengths: &[usize], m: usize) -> Self {
+        let layout = Layout::new(lengths.iter().copied()).expect("blocks");
+        let d = layout.parameters();
+        // Correlated like the updates of one round; a hash instead of a generator, which would take longer than the bench.
+        let value = |i: usize, x: usize| {
+            let hash = |n: usize| (n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) as f32 / (1 << 24) as f32 - 0.5;
+            0.01 * (hash(x) + hash(x.wrapping_mul(31).wrapping_add(i * 1_000_003)))
+        };
+        let updates: Vec<Arc<[f32]>> = (0..m).map(|i| (0..d).map(|x| value(i, x)).collect()).collect();
+        let mut arrived = GramBlocks::new(layout.clone(), m);
+        updates[..m - 1].iter().enumerate().for_each(|(i, u)| arrived.push(i, Arc::clone(u)).expect("finite"));
+        Self {
+            updates,
+            shares: Shares::uniform(m).expect("some"),
+            weight: NonZeroU32::new(600).expect("not zero"),
+            out: vec![1.0; d],
+            sum: ExactSum::new(d),
+            buffered: BufferedSum::new(d),
+            arrived,
+            turn: 0,
+            layout,
+        }
+    }
+
+    /// Another update each time, as arrivals are not in the cache.
+    fn next(&mut self) -> Arc<[f32]> {
+        self.turn = (self.turn + 1) % self.updates.len();
+        Arc::clone(&self.updates[self.turn])
+    }
+}
+
+/// Name, updates handled per call, operation.
+type Operation = (&'static str, f64, fn(&mut Setting));
+
+const ON_ARRIVAL: [Operation; 7] = [
+    ("plain f32 sum", 1.0, |s| {
+        let update = s.next();
+        Arch::new().dispatch(PlainSum(600.0, &update, &mut s.out));
+    }),
+    ("read", 1.0, |s| {
+        black_box(Arch::new().dispatch(Read(&s.next())));
+    }),
+    ("screen", 1.0, |s| {
+        black_box(screen(&s.next())).expect("finite");
+    }),
+    ("ExactSum::add", 1.0, |s| {
+        let update = s.next();
+        s.sum.add(s.weight, &update).expect("in the window");
+    }),
+    ("ExactSum::add_group of 4", 4.0, |s| {
+        let updates: [Arc<[f32]>; 4] = std::array::from_fn(|_| s.next());
+        s.sum.add_group(&updates.each_ref().map(|u| Weighted { weight: s.weight, values: u })).expect("in the window");
+    }),
+    ("BufferedSum::push", 4.0, |s| {
+        let mut spent = Vec::with_capacity(4);
+        for _ in 0..4 {
+            let update = s.next();
+            s.buffered.push(s.weight, update, &mut spent).expect("in the window");
+        }
+    }),
+    ("ExactSum::mean", 1.0, |s| s.sum.mean(&mut s.out).expect("not empty")),
+];
+
+const AT_THE_END: [Operation; 5] = [
+    ("mean", 1.0, |s| mean(&refs(&s.updates), &s.shares, &mut s.out).expect("finite")),
+    ("read all, one thread", 1.0, |s| {
+        s.updates.iter().for_each(|u| {
+            black_box(Arch::new().dispatch(Read(u)));
+        });
+    }),
+    ("Gram matrices", 1.0, |s| {
+        black_box(gram_blocks(&refs(&s.updates), &s.layout).expect("finite"));
+    }),
+    ("principal", 1.0, |s| {
+        let config = Principal::default();
+        principal(&refs(&s.updates), &s.layout, &s.shares, &config, &mut s.out).expect("finite");
+    }),
+    ("principal from the last arrival on", 1.0, |s| {
+        let (last, config) = (s.updates.len() - 1, Principal::default());
+        s.arrived.push(last, Arc::clone(&s.updates[last])).expect("finite");
+        let (grams, updates) = (s.arrived.grams(), refs(&s.updates));
+        principal_from_grams(&grams, &updates, &s.layout, &s.shares, &config, &mut s.out).expect("finite");
+        s.arrived.remove(&last);
+    }),
+];
+
+fn refs(updates: &[Arc<[f32]>]) -> Vec<&[f32]> {
+    updates.iter().map(AsRef::as_ref).collect()
+}
+
+/// Medians in milliseconds per update, in turns, and how much longer than the first operation each takes.
+fn compare(setting: &mut Setting, operations: &[Operation], time: Duration) {
+    let mut taken: Vec<Vec<f64>> = vec![Vec::new(); operations.len()];
+    let start = Instant::now();
+    // The first turn fills caches and pages.
+    for turn in 0..1000 {
+        for ((_, updates, operation), taken) in operations.iter().zip(&mut taken) {
+            let start = Instant::now();
+            operation(setting);
+            if turn > 0 {
+                taken.push(start.elapsed().as_secs_f64() * 1e3 / updates);
+            }
+        }
+        if turn >= 5 && start.elapsed() > time {
+            break;
+        }
+    }
+    let median = |t: &mut Vec<f64>| {
+        t.sort_by(f64::total_cmp);
+        t[t.len() / 2]
+    };
+    let medians: Vec<f64> = taken.iter_mut().map(median).collect();
+    for ((name, ..), ms) in operations.iter().zip(&medians) {
+        println!("    {name:36} {ms:9.3} ms  {:5.2} x {}", ms / medians[0], operations[0].0);
+    }
+}
+
+/// Block sizes of an MLP for 28 x 28 images, of the FedAvg CNN and of ResNet-18.
+fn models() -> [Vec<usize>; 3] {
+    let mut resnet = vec![64 * 3 * 9, 64, 64];
+    for (channels, convolutions) in [
+        (64, vec![64 * 64 * 9; 4]),
+        (128, vec![128 * 64 * 9, 128 * 128 * 9, 128 * 64, 128 * 128 * 9, 128 * 128 * 9]),
+        (256, vec![256 * 128 * 9, 256 * 256 * 9, 256 * 128, 256 * 256 * 9, 256 * 256 * 9]),
+        (512, vec![512 * 256 * 9, 512 * 512 * 9, 512 * 256, 512 * 512 * 9, 512 * 512 * 9]),
+    ] {
+        convolutions.into_iter().for_each(|length| resnet.extend([length, channels, channels]));
+    }
+    resnet.extend([5120, 10]);
+    [vec![784 * 128, 128, 1280, 10], vec![800, 32, 51_200, 64, 3136 * 512, 512, 5120, 10], resnet]
+}
+
+fn main() {
+    let [mlp, cnn, resnet] = models();
+    let sizes = [(&mlp, 10), (&cnn, 10), (&cnn, 100), (&resnet, 10)];
+    if std::env::args().any(|a| a == "--criterion") {
+        let mut criterion = Criterion::default().warm_up_time(Duration::from_millis(300)).sample_size(10);
+        for (lengths, m) in sizes {
+            let mut setting = Setting::new(lengths, m);
+            let mut group = criterion.benchmark_group(format!("{} x {m}", setting.layout.parameters()));
+            for (name, _, operation) in ON_ARRIVAL.iter().chain(&AT_THE_END) {
+                group.bench_function(*name, |b| b.iter(|| operation(&mut setting)));
+            }
+        }
+        criterion.final_summary();
+        return;
+    }
+    for (lengths, m) in sizes {
+        let mut setting = Setting::new(lengths, m);
+        println!("{} parameters, {} blocks, {m} updates", setting.layout.parameters(), lengths.len());
+        for threads in [1, 2] {
+            println!("  threads: {threads}");
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads");
+            pool.install(|| {
+                if m == 10 {
+                    compare(&mut setting, &ON_ARRIVAL, Duration::from_millis(1500));
+                }
+                compare(&mut setting, &AT_THE_END, Duration::from_millis(2500));
+            });
+        }
+    }
+}

@@ -1,0 +1,255 @@
+//! One connection of one site: who it is, its control stream, its tasks and its updates.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use quinn::{Connecting, Connection, RecvStream, SendStream};
+use synod_certs::{CertificateDer, Role, peer_of};
+use synod_common::ids::{Digest, SiteName};
+use synod_common::update::{BufferPool, Update, UpdateHeader};
+use synod_common::wire::{
+    Answer, Declined, Evaluated, Finished, Hello, Kind, Progress, Ready, Task, Welcome, shorten,
+};
+use synod_transport::{
+    CloseReason, StreamError, explain_connection_error, receive, receive_body, receive_header, receive_values, send,
+    send_values,
+};
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::time::timeout;
+
+use super::serve::Input;
+use crate::round::{Event, OutTask};
+
+/// How long the handshake and the first words may take.
+const GREETING_MAX: Duration = Duration::from_secs(10);
+/// How long one message may take once it has begun.
+const MESSAGE_MAX: Duration = Duration::from_secs(30);
+/// How long an upload or a download may take: a 2 GB model over 10 Mbit/s.
+const TRANSFER_MAX: Duration = Duration::from_secs(1800);
+/// Tasks and words that wait for a site.
+const OUTGOING_MAX: usize = 8;
+
+/// What every connection needs.
+pub(super) struct Shared {
+    pub(super) release: String,
+    pub(super) plan_text: String,
+    pub(super) plan_digest: Digest,
+    pub(super) layout: Digest,
+    pub(super) pool: BufferPool,
+    pub(super) uploads: Semaphore,
+    pub(super) inputs: mpsc::Sender<Input>,
+    pub(super) prepare_max: Duration,
+}
+
+/// What goes to a site.
+#[derive(Debug)]
+pub(super) enum Outgoing {
+    /// A task with its model.
+    Task { task: OutTask, time_left_ms: u64, plan: Digest },
+    /// The run is over.
+    Finished(Finished),
+    /// The connection is not wanted any more.
+    Close(CloseReason),
+}
+
+/// Serves one connection to its end.
+pub(super) async fn run(connecting: Connecting, id: u64, shared: Arc<Shared>) {
+    let Ok(Ok(connection)) = timeout(GREETING_MAX, connecting).await else { return };
+    let Some(site) = site_of(&connection) else {
+        connection.close(CloseReason::Role.code(), b"");
+        return;
+    };
+    match greet(&connection, &site, &shared).await {
+        Ok(Some((control_up, control_down, ready))) => {
+            let (outgoing, queue) = mpsc::channel(OUTGOING_MAX);
+            let arrived = Input::Arrived {
+                site: site.clone(),
+                connection: id,
+                samples: ready.samples,
+                class_counts: ready.class_counts,
+                outgoing,
+            };
+            if shared.inputs.send(arrived).await.is_err() {
+                return;
+            }
+            let reason = converse(&connection, &site, &shared, control_up, control_down, queue).await;
+            let _ = shared.inputs.send(Input::Left { site, connection: id, reason }).await;
+        }
+        Ok(None) => {}
+        Err(error) => {
+            let reason = format!("the greeting failed: {error}");
+            close_for(&connection, &error);
+            let _ = shared.inputs.send(Input::Event(Event::Faulted { site, reason })).await;
+        }
+    }
+}
+
+/// The site behind a connection, if its certificate is a site's.
+fn site_of(connection: &Connection) -> Option<SiteName> {
+    let certificates = connection.peer_identity()?.downcast::<Vec<CertificateDer<'static>>>().ok()?;
+    let peer = peer_of(certificates.first()?).ok()?;
+    (peer.role == Role::Site).then_some(peer.name)
+}
+
+fn close_for(connection: &Connection, error: &StreamError) {
+    let code = if error.is_protocol() { CloseReason::Protocol } else { CloseReason::Silent };
+    connection.close(code.code(), shorten(&error.to_string()).as_bytes());
+}
+
+async fn within<T>(limit: Duration, what: impl Future<Output = Result<T, StreamError>>) -> Result<T, StreamError> {
+    match timeout(limit, what).await {
+        Ok(result) => result,
+        Err(_) => Err(StreamError::Connection(format!("nothing came within {} s", limit.as_secs()))),
+    }
+}
+
+/// Hello, Welcome, Ready. `None` when the site declines the run, which it says by itself.
+async fn greet(
+    connection: &Connection,
+    site: &SiteName,
+    shared: &Shared,
+) -> Result<Option<(RecvStream, SendStream, Ready)>, StreamError> {
+    let opened = async { connection.accept_bi().await.map_err(|e| StreamError::Connection(explain_connection_error(&e))) };
+    let (mut down, mut up) = within(GREETING_MAX, opened).await?;
+    let _hello: Hello = within(GREETING_MAX, receive(&mut up)).await?;
+    let welcome = Welcome {
+        release: shared.release.clone(),
+        site: site.clone(),
+        plan: shared.plan_text.clone(),
+        plan_digest: shared.plan_digest,
+        layout: shared.layout,
+    };
+    within(MESSAGE_MAX, send(&mut down, &welcome)).await?;
+    // The site loads its data now.
+    let header = within(shared.prepare_max.max(GREETING_MAX), receive_header(&mut up)).await?;
+    let header = header.ok_or(StreamError::Ended)?;
+    if header.kind == Kind::Declined {
+        let declined: Declined = within(MESSAGE_MAX, receive_body(&mut up, header)).await?;
+        let event = Event::Declined { site: site.clone(), round: declined.round, reason: declined.reason };
+        let _ = shared.inputs.send(Input::Event(event)).await;
+        connection.close(CloseReason::Finished.code(), b"");
+        return Ok(None);
+    }
+    let ready: Ready = within(MESSAGE_MAX, receive_body(&mut up, header)).await?;
+    Ok(Some((up, down, ready)))
+}
+
+/// Everything after the greeting; the reason why it ended.
+async fn converse(
+    connection: &Connection,
+    site: &SiteName,
+    shared: &Arc<Shared>,
+    mut control_up: RecvStream,
+    mut control_down: SendStream,
+    mut queue: mpsc::Receiver<Outgoing>,
+) -> String {
+    let listening = listen(&mut control_up, site, shared);
+    let uploading = take_updates(connection, site, shared);
+    let sending = async {
+        while let Some(outgoing) = queue.recv().await {
+            match outgoing {
+                Outgoing::Task { task, time_left_ms, plan } => {
+                    within(TRANSFER_MAX, send_task(connection, &task, time_left_ms, plan)).await?;
+                }
+                Outgoing::Finished(finished) => {
+                    within(MESSAGE_MAX, send(&mut control_down, &finished)).await?;
+                    // The site closes the connection when it has read this.
+                    return Ok(());
+                }
+                Outgoing::Close(reason) => {
+                    connection.close(reason.code(), b"");
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    };
+    let talk = async {
+        tokio::select! {
+            result = listening => result,
+            result = uploading => result,
+            result = async { let result = sending.await; if result.is_ok() { std::future::pending::<()>().await; } result } => result,
+        }
+    };
+    tokio::select! {
+        result = talk => {
+            if let Err(error) = &result {
+                close_for(connection, error);
+            }
+            result.map_or_else(|e| e.to_string(), |()| "the site ended its control stream".to_owned())
+        }
+        error = connection.closed() => explain_connection_error(&error),
+    }
+}
+
+async fn send_task(connection: &Connection, task: &OutTask, time_left_ms: u64, plan: Digest) -> Result<(), StreamError> {
+    let mut stream = connection.open_uni().await.map_err(|e| StreamError::Connection(explain_connection_error(&e)))?;
+    let message = Task { round: task.round, kind: task.kind, plan, model: task.model.digest, time_left_ms };
+    send(&mut stream, &message).await?;
+    send_values(&mut stream, &task.model.values).await?;
+    let _ = stream.finish();
+    Ok(())
+}
+
+/// Reads the control stream until it ends.
+async fn listen(up: &mut RecvStream, site: &SiteName, shared: &Shared) -> Result<(), StreamError> {
+    while let Some(header) = receive_header(up).await? {
+        let site = site.clone();
+        let event = match header.kind {
+            Kind::Progress => {
+                let p: Progress = within(MESSAGE_MAX, receive_body(up, header)).await?;
+                Event::Progress { site, round: p.round, step: p.step, steps: p.steps, loss: p.loss }
+            }
+            Kind::Evaluated => {
+                let e: Evaluated = within(MESSAGE_MAX, receive_body(up, header)).await?;
+                Event::Evaluated { site, round: e.round, metrics: e.metrics }
+            }
+            Kind::Declined | Kind::Hello | Kind::Welcome | Kind::Ready | Kind::Task | Kind::Update | Kind::Answer | Kind::Finished => {
+                // Any other kind is refused by the body's reader, with the kinds' names.
+                let d: Declined = within(MESSAGE_MAX, receive_body(up, header)).await?;
+                Event::Declined { site, round: d.round, reason: d.reason }
+            }
+        };
+        if shared.inputs.send(Input::Event(event)).await.is_err() {
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+/// Takes updates one after the other.
+async fn take_updates(connection: &Connection, site: &SiteName, shared: &Shared) -> Result<(), StreamError> {
+    loop {
+        let opened = connection.accept_bi().await.map_err(|e| StreamError::Connection(explain_connection_error(&e)))?;
+        let (mut down, mut up) = opened;
+        match within(TRANSFER_MAX, take_update(&mut up, site, shared)).await {
+            Ok(Some(answer)) => {
+                within(MESSAGE_MAX, send(&mut down, &answer)).await?;
+                let _ = down.finish();
+            }
+            Ok(None) => return Ok(()),
+            // Damaged on the way: the site may send it again. Other faults end the connection.
+            Err(StreamError::Values(error)) => {
+                let reason = format!("the upload of {site} is unusable: {error}; it may be sent again");
+                let _ = shared.inputs.send(Input::Event(Event::Faulted { site: site.clone(), reason: reason.clone() })).await;
+                within(MESSAGE_MAX, send(&mut down, &Answer::Refused { reason: shorten(&reason) })).await?;
+                let _ = down.finish();
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Reads one update and waits for its answer; `None` when the run is over.
+async fn take_update(up: &mut RecvStream, site: &SiteName, shared: &Shared) -> Result<Option<Answer>, StreamError> {
+    let header: UpdateHeader = within(MESSAGE_MAX, receive(up)).await?;
+    let Ok(_permit) = shared.uploads.acquire().await else { return Ok(None) };
+    let mut delta = shared.pool.take();
+    receive_values(up, &mut delta).await?;
+    let (answer, answered) = oneshot::channel();
+    let event = Event::Update { site: site.clone(), update: Update { header, delta } };
+    if shared.inputs.send(Input::Update { event, site: site.clone(), answer }).await.is_err() {
+        return Ok(None);
+    }
+    Ok(answered.await.ok())
+}

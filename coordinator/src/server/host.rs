@@ -1,0 +1,33 @@
+//! What the coordinator needs of the world around it.
+
+use synod_common::metrics::Metrics;
+
+use crate::round::ModelVersion;
+
+/// Filled in by the composition root: the coordinator itself links no tensors and writes no files.
+pub trait Host: Send + Sync + 'static {
+    /// Makes the model of a round durable.
+    ///
+    /// # Errors
+    /// Why it could not be saved, with what to do.
+    fn checkpoint(&self, model: &ModelVersion) -> Result<(), String>;
+
+    /// Measures a model on the central test set: metrics and, for few classes, the confusion matrix.
+    ///
+    /// # Errors
+    /// Why it was not measured; a run without a central test set says so here.
+    fn evaluate(&self, model: &ModelVersion) -> Result<(Metrics, Option<Vec<Vec<u64>>>), String>;
+}
+
+/// A host that keeps and measures nothing.
+#[derive(Debug, Clone, Copy)]
+pub struct NoHost;
+
+impl Host for NoHost {
+    fn checkpoint(&self, _model: &ModelVersion) -> Result<(), String> {
+        Ok(())
+    }
+    fn evaluate(&self, _model: &ModelVersion) -> Result<(Metrics, Option<Vec<Vec<u64>>>), String> {
+        Err("there is no central test set".to_owned())
+    }
+}

@@ -1,0 +1,23 @@
+//! The QUIC endpoint around the round machine: reads, steps, carries out actions, sleeps until the next wake-up. It
+//! decides nothing about rounds.
+//!
+//! ```text
+//!  site ══ connection task ──► Input ──► main loop ── step ──► Machine
+//!   ▲          │ one upload at a time       │
+//!   └──────────┴──────── Outgoing ◄─────────┘
+//! ```
+//!
+//! Bounds: [`CONNECTIONS_MAX`] connections, [`UPLOADS_MAX`] uploads being read at a time (the others wait in QUIC's flow
+//! control), one upload a connection. So besides what the strategy holds, at most [`UPLOADS_MAX`] models are in flight.
+
+mod connection;
+mod host;
+mod serve;
+
+pub use host::{Host, NoHost};
+pub use serve::{Ended, ServeError, ServeOptions, serve};
+
+/// Most connections at a time; each costs some 100 KiB.
+pub const CONNECTIONS_MAX: usize = 4096;
+/// Most uploads read at a time.
+pub const UPLOADS_MAX: usize = 8;

@@ -1,0 +1,278 @@
+//! The main loop.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use quinn::Endpoint;
+use synod_certs::Identity;
+use synod_common::event::{EventSink, Outcome};
+use synod_common::ids::{Digest, SiteName};
+use synod_common::plan::Plan;
+use synod_common::wire::{Answer, Finished, shorten};
+use synod_transport::{CloseReason, EndpointError, accept_config, bind_server};
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::connection::{Outgoing, Shared, run as run_connection};
+use super::host::Host;
+use super::{CONNECTIONS_MAX, UPLOADS_MAX};
+use crate::round::{Action, Event, Machine, Millis, ModelVersion, Setup};
+
+/// Inputs that wait for the main loop; past that, connections wait.
+const INPUTS_MAX: usize = 1024;
+/// How long sites have to take note of the end of the run.
+const FAREWELL_MAX: Duration = Duration::from_secs(5);
+
+/// How to serve.
+#[derive(Debug)]
+pub struct ServeOptions {
+    /// The coordinator's identity.
+    pub identity: Identity,
+    /// Where to listen; port 0 lets the system choose.
+    pub listen: SocketAddr,
+    /// This program's release, for the other side's eyes.
+    pub release: String,
+}
+
+/// Why a run could not be served.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// No socket.
+    #[error(transparent)]
+    Endpoint(#[from] EndpointError),
+}
+
+/// How a run ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// How.
+    pub outcome: Outcome,
+    /// The last committed model.
+    pub model: Arc<ModelVersion>,
+}
+
+/// What the main loop is told.
+#[derive(Debug)]
+pub(super) enum Input {
+    /// A site is ready; `connection` tells its connections apart.
+    Arrived { site: SiteName, connection: u64, samples: u64, class_counts: Vec<u64>, outgoing: mpsc::Sender<Outgoing> },
+    /// A connection of a site that had arrived is gone.
+    Left { site: SiteName, connection: u64, reason: String },
+    /// A whole update, and where its answer goes.
+    Update { event: Event, site: SiteName, answer: oneshot::Sender<Answer> },
+    /// Anything else.
+    Event(Event),
+}
+
+/// Serves one run until it ends. `listening` is told the address once the socket is open; `interrupt` ends the run early.
+///
+/// # Errors
+/// When no socket can be opened; everything later is an [`Outcome`].
+pub async fn serve(
+    options: ServeOptions,
+    setup: Setup,
+    host: Arc<dyn Host>,
+    sink: Arc<dyn EventSink>,
+    listening: impl FnOnce(SocketAddr) + Send,
+    interrupt: impl Future<Output = ()> + Send,
+) -> Result<Ended, ServeError> {
+    let endpoint = bind_server(&options.identity, options.listen)?;
+    let address = endpoint.local_addr().unwrap_or(options.listen);
+    let (inputs, inbox) = mpsc::channel(INPUTS_MAX);
+    let shared = Arc::new(Shared {
+        release: options.release,
+        plan_text: setup.plan.to_toml(),
+        plan_digest: setup.plan.digest(),
+        layout: setup.layout.digest(),
+        pool: setup.pool.clone(),
+        uploads: Semaphore::new(UPLOADS_MAX),
+        inputs: inputs.clone(),
+        prepare_max: setup.plan.round.arrive_max.to_duration(),
+    });
+    let accepting = tokio::spawn(accept(endpoint.clone(), accept_config(&options.identity)?, shared));
+    listening(address);
+    let mut main = MainLoop {
+        started: Instant::now(),
+        plan: Arc::clone(&setup.plan),
+        machine: Machine::new(setup),
+        host,
+        sink,
+        inputs,
+        sites: HashMap::new(),
+        answers: HashMap::new(),
+        wake_at: None,
+        ended: None,
+    };
+    main.run(inbox, interrupt).await;
+    let ended = main.ended.take();
+    main.say_farewell(&endpoint).await;
+    accepting.abort();
+    let ended = ended.unwrap_or_else(|| Ended { outcome: Outcome::Interrupted, model: Arc::clone(main.machine.model()) });
+    Ok(ended)
+}
+
+async fn accept(endpoint: Endpoint, loopback: Arc<quinn::ServerConfig>, shared: Arc<Shared>) {
+    let mut next = 0_u64;
+    while let Some(incoming) = endpoint.accept().await {
+        if endpoint.open_connections() >= CONNECTIONS_MAX {
+            incoming.refuse();
+            continue;
+        }
+        if !incoming.remote_address_validated() && endpoint.open_connections() >= CONNECTIONS_MAX / 4 {
+            // Under load, addresses are proven before anything is kept for them. An error means it was proven already.
+            let _ = incoming.retry();
+            continue;
+        }
+        next += 1;
+        let (shared, loopback, connection) = (Arc::clone(&shared), Arc::clone(&loopback), next);
+        tokio::spawn(async move {
+            let is_loopback = incoming.remote_address().ip().is_loopback();
+            let accepted = if is_loopback { incoming.accept_with(loopback) } else { incoming.accept() };
+            if let Ok(connecting) = accepted {
+                run_connection(connecting, connection, shared).await;
+            }
+        });
+    }
+}
+
+struct SiteHandle {
+    connection: u64,
+    outgoing: mpsc::Sender<Outgoing>,
+}
+
+struct MainLoop {
+    started: Instant,
+    plan: Arc<Plan>,
+    machine: Machine,
+    host: Arc<dyn Host>,
+    sink: Arc<dyn EventSink>,
+    inputs: mpsc::Sender<Input>,
+    sites: HashMap<SiteName, SiteHandle>,
+    answers: HashMap<SiteName, oneshot::Sender<Answer>>,
+    wake_at: Option<Instant>,
+    ended: Option<Ended>,
+}
+
+impl MainLoop {
+    fn now(&self) -> Millis {
+        Millis(u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX))
+    }
+
+    async fn run(&mut self, mut inbox: mpsc::Receiver<Input>, interrupt: impl Future<Output = ()> + Send) {
+        let mut interrupt = std::pin::pin!(interrupt);
+        self.step(Event::Start);
+        while self.ended.is_none() {
+            // Without a wake-up there is still something to wake up for: an hour bounds a forgotten timer.
+            let wake = self.wake_at.unwrap_or_else(|| Instant::now() + Duration::from_secs(3600));
+            tokio::select! {
+                () = &mut interrupt => self.step(Event::Interrupt),
+                input = inbox.recv() => match input {
+                    Some(input) => self.take(input),
+                    None => self.step(Event::Interrupt),
+                },
+                () = sleep_until(wake) => {
+                    self.wake_at = None;
+                    self.step(Event::Tick);
+                }
+            }
+        }
+    }
+
+    fn take(&mut self, input: Input) {
+        match input {
+            Input::Arrived { site, connection, samples, class_counts, outgoing } => {
+                if let Some(old) = self.sites.insert(site.clone(), SiteHandle { connection, outgoing }) {
+                    // The newest connection counts: after a network change the old one may look alive for a while.
+                    let _ = old.outgoing.try_send(Outgoing::Close(CloseReason::Replaced));
+                }
+                self.step(Event::Arrived { site, samples, class_counts });
+            }
+            Input::Left { site, connection, reason } => {
+                if self.sites.get(&site).is_some_and(|handle| handle.connection == connection) {
+                    self.sites.remove(&site);
+                    self.step(Event::Left { site, reason });
+                }
+            }
+            Input::Update { event, site, answer } => {
+                self.answers.insert(site, answer);
+                self.step(event);
+            }
+            Input::Event(event) => self.step(event),
+        }
+    }
+
+    fn step(&mut self, event: Event) {
+        let mut actions = Vec::new();
+        let now = self.now();
+        // Aggregation is arithmetic over whole models: other tasks of this thread move elsewhere meanwhile.
+        tokio::task::block_in_place(|| self.machine.step(now, event, &mut actions));
+        for action in actions {
+            self.carry_out(action);
+        }
+    }
+
+    fn carry_out(&mut self, action: Action) {
+        match action {
+            Action::Send { site, task } => {
+                // A full queue means a site that takes nothing; its round will close without it.
+                if let Some(handle) = self.sites.get(&site) {
+                    let left = task.deadline.since(self.now());
+                    let _ = handle.outgoing.try_send(Outgoing::Task { task, time_left_ms: left, plan: self.plan_digest() });
+                }
+            }
+            Action::Answer { site, answer, .. } => {
+                if let Some(waiting) = self.answers.remove(&site) {
+                    let _ = waiting.send(answer);
+                }
+            }
+            Action::Commit { model } => {
+                let (host, inputs) = (Arc::clone(&self.host), self.inputs.clone());
+                tokio::task::spawn_blocking(move || {
+                    let event = match host.checkpoint(&model) {
+                        Ok(()) => Event::Committed { round: model.round },
+                        Err(reason) => Event::CommitFailed { round: model.round, reason },
+                    };
+                    let _ = inputs.blocking_send(Input::Event(event));
+                });
+            }
+            Action::EvaluateCentrally { model } => {
+                let (host, inputs) = (Arc::clone(&self.host), self.inputs.clone());
+                tokio::task::spawn_blocking(move || {
+                    let event = Event::CentralEvaluation { round: model.round, result: host.evaluate(&model) };
+                    let _ = inputs.blocking_send(Input::Event(event));
+                });
+            }
+            Action::WakeAt(at) => self.wake_at = Some(self.started + Duration::from_millis(at.0)),
+            Action::Publish(event) => self.sink.publish(&event),
+            Action::Finish { outcome, model } => self.ended = Some(Ended { outcome, model }),
+        }
+    }
+
+    fn plan_digest(&self) -> Digest {
+        self.plan.digest()
+    }
+
+    async fn say_farewell(&mut self, endpoint: &Endpoint) {
+        let (completed, reason) = match self.machine.outcome() {
+            Some(Outcome::Completed) => (true, "all rounds are done".to_owned()),
+            Some(Outcome::Stopped { reason }) => (false, reason.clone()),
+            Some(Outcome::Interrupted) | None => (false, "the coordinator was interrupted".to_owned()),
+        };
+        let finished = Finished { completed, reason: shorten(&reason), model: self.machine.model().digest };
+        for handle in self.sites.values() {
+            let _ = handle.outgoing.try_send(Outgoing::Finished(finished.clone()));
+        }
+        self.sites.clear();
+        let all_gone = async {
+            while endpoint.open_connections() > 0 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        let _ = timeout(FAREWELL_MAX, all_gone).await;
+        endpoint.close(CloseReason::Finished.code(), b"");
+        let _ = timeout(FAREWELL_MAX, endpoint.wait_idle()).await;
+    }
+}
