@@ -253,6 +253,11 @@ pub enum Answer {
         /// What, why, what to do.
         reason: String,
     },
+    /// It was damaged on the way and may be sent again.
+    Damaged {
+        /// What was found.
+        reason: String,
+    },
 }
 
 impl Message for Answer {
@@ -260,7 +265,7 @@ impl Message for Answer {
     fn check(&self) -> Result<(), String> {
         match self {
             Self::Accepted => Ok(()),
-            Self::Refused { reason } => short("the reason", reason, REASON_BYTES_MAX),
+            Self::Refused { reason } | Self::Damaged { reason } => short("the reason", reason, REASON_BYTES_MAX),
         }
     }
 }

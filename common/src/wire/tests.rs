@@ -68,6 +68,7 @@ fn every_message_has_its_bytes() {
         ("update: round u64, plan, layout, samples u64, before u8 (0 none, 1 metrics), train (samples u64, [name, f64]), after u8, train ms u64", round_trip(&update())),
         ("answer: u32 0 accepted", round_trip(&Answer::Accepted)),
         ("answer: u32 1 refused, reason", round_trip(&Answer::Refused { reason: reason.clone() })),
+        ("answer: u32 2 damaged, reason", round_trip(&Answer::Damaged { reason: reason.clone() })),
         ("evaluated: round u64, metrics as in update", round_trip(&Evaluated { round: RoundId(3), metrics: None })),
         ("declined: round u64, reason", round_trip(&Declined { round: RoundId(3), reason: reason.clone() })),
         ("finished: completed u8, reason, model digest", round_trip(&Finished { completed: true, reason, model: digest(9) })),

@@ -50,17 +50,19 @@ impl WithSimd for ScreenChunk<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) -> Self::Output {
         let (whole, rest) = self.0.as_chunks::<LANES>();
-        let mut last = [0.0; LANES];
-        last[..rest.len()].copy_from_slice(rest);
         let mut bits = [0u32; LANES];
         let mut lanes = [0.0f64; LANES];
-        for values in whole.iter().chain(std::iter::once(&last)) {
+        for values in whole {
             for lane in 0..LANES {
                 bits[lane] = bits[lane].max(magnitude_bits(values[lane]));
                 // The product of two f32 is exact in f64, so this is what a fused multiply-add gives, too.
                 let value = f64::from(values[lane]);
                 lanes[lane] += value * value;
             }
+        }
+        for (lane, value) in rest.iter().enumerate() {
+            bits[lane] = bits[lane].max(magnitude_bits(*value));
+            lanes[lane] += f64::from(*value) * f64::from(*value);
         }
         (bits.into_iter().fold(0, u32::max), add_lanes(lanes))
     }

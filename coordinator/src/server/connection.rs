@@ -230,9 +230,9 @@ async fn take_updates(connection: &Connection, site: &SiteName, shared: &Shared)
             Ok(None) => return Ok(()),
             // Damaged on the way: the site may send it again. Other faults end the connection.
             Err(StreamError::Values(error)) => {
-                let reason = format!("the upload of {site} is unusable: {error}; it may be sent again");
+                let reason = format!("the upload is unusable: {error}; it may be sent again");
                 let _ = shared.inputs.send(Input::Event(Event::Faulted { site: site.clone(), reason: reason.clone() })).await;
-                within(MESSAGE_MAX, send(&mut down, &Answer::Refused { reason: shorten(&reason) })).await?;
+                within(MESSAGE_MAX, send(&mut down, &Answer::Damaged { reason: shorten(&reason) })).await?;
                 let _ = down.finish();
             }
             Err(error) => return Err(error),

@@ -78,7 +78,11 @@ impl WithSimd for LargestBits<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) -> u32 {
-        self.0.iter().fold(0, |largest, value| largest.max(magnitude_bits(*value)))
+        let mut largest = 0;
+        for value in self.0 {
+            largest = largest.max(magnitude_bits(*value));
+        }
+        largest
     }
 }
 

@@ -8,7 +8,7 @@ pub(in super::super) const CHUNK: usize = 32_768;
 pub(in super::super) const LANES: usize = 8;
 
 /// Parameters widened at a time. Speed only: 32 + 32 rows of it (256 KiB) lie in a core's second-level cache.
-const TILE: usize = 512;
+const TILE: usize = 128;
 /// Rows on each side of one pass. Speed only.
 const PANEL: usize = 32;
 /// Rows on each side of a register block: 16 sums and 8 operands of the 32 registers of AVX-512. Speed only.
@@ -136,15 +136,13 @@ impl<'a> Tile<'a> {
 /// `f32` to `f64`, the last group filled up with zeros.
 #[inline(always)]
 fn widen(values: &[f32], out: &mut [Lanes]) {
-    let (whole, rest) = values.as_chunks::<LANES>();
-    for (out, values) in out.iter_mut().zip(whole) {
-        *out = values.map(f64::from);
+    // Plain loops: closures may be compiled without the instructions that the caller was dispatched for.
+    let out = out.as_flattened_mut();
+    let (whole, rest) = out.split_at_mut(values.len());
+    for (out, value) in whole.iter_mut().zip(values) {
+        *out = f64::from(*value);
     }
-    if let (false, Some(out)) = (rest.is_empty(), out.last_mut()) {
-        let mut last = [0.0f32; LANES];
-        last[..rest.len()].copy_from_slice(rest);
-        *out = last.map(f64::from);
-    }
+    rest.fill(0.0);
 }
 
 /// Adds the products of `A` rows with `B` rows to their lane sums. Registers narrower than [`LANES`] take several passes,
@@ -163,12 +161,18 @@ fn block<S: Simd, const A: usize, const B: usize>(
     let a: [&[S::f64s]; A] = std::array::from_fn(|row| &a.row::<S>(i + row)[..length]);
     let b: [&[S::f64s]; B] = std::array::from_fn(|row| &b.row::<S>(j + row)[..length]);
     for register in 0..registers {
-        let mut acc: [[S::f64s; B]; A] = std::array::from_fn(|row| {
-            std::array::from_fn(|column| S::as_simd_f64s(&sums[(i + row) * PANEL + j + column]).0[register])
-        });
+        let mut acc = [[simd.splat_f64s(0.0); B]; A];
+        for row in 0..A {
+            for column in 0..B {
+                acc[row][column] = S::as_simd_f64s(&sums[(i + row) * PANEL + j + column]).0[register];
+            }
+        }
         let mut at = register;
         while at < length {
-            let right: [S::f64s; B] = std::array::from_fn(|column| b[column][at]);
+            let mut right = [simd.splat_f64s(0.0); B];
+            for column in 0..B {
+                right[column] = b[column][at];
+            }
             for row in 0..A {
                 let left = a[row][at];
                 for column in 0..B {

@@ -1,0 +1,85 @@
+//! Names and options of losses, for the reader of plans.
+
+use synod_common::plan::{Catalogue, Refusal, Task};
+use synod_losses::{LossConfig, LossError, TaskKind};
+
+/// The loss zoo as a plan's reader sees it.
+#[derive(Clone, Copy, Debug)]
+pub struct Zoo;
+
+impl Catalogue for Zoo {
+    fn loss(&self, task: &Task, name: &str, options: toml::Table) -> Result<toml::Table, Refusal> {
+        let kind = kind_of(task);
+        let config = LossConfig::from_name(name, toml::Value::Table(options)).map_err(|error| refuse(&error, kind))?;
+        if !config.fits(kind) {
+            return Err(Refusal {
+                message: format!("the loss `{name}` is not for the task `{}`", task.name()),
+                help: Some(fitting(kind)),
+            });
+        }
+        check_per_class(task, &config)?;
+        toml::Table::try_from(config.options())
+            .map_err(|error| Refusal { message: format!("the options of `{name}` have no TOML form: {error}"), help: None })
+    }
+}
+
+/// The zoo's word for a task.
+pub(crate) fn kind_of(task: &Task) -> TaskKind {
+    match task {
+        Task::Classification { .. } => TaskKind::Classification,
+    }
+}
+
+fn fitting(kind: TaskKind) -> String {
+    format!("losses for this task: {}", LossConfig::names_for(kind).join(", "))
+}
+
+fn refuse(error: &LossError, kind: TaskKind) -> Refusal {
+    let help = matches!(error, LossError::Unknown { .. }).then(|| fitting(kind));
+    Refusal { message: error.to_string(), help }
+}
+
+/// The zoo checks the number of per-class options in the first step; the plan knows it now.
+fn check_per_class(task: &Task, config: &LossConfig) -> Result<(), Refusal> {
+    let (option, given) = match config {
+        LossConfig::CrossEntropy(config) => ("class_weights", config.class_weights.as_ref().map(Vec::len)),
+        LossConfig::Focal(config) => ("alpha", config.alpha.as_ref().map(Vec::len)),
+        _ => return Ok(()),
+    };
+    let classes = task.outputs();
+    match given {
+        Some(given) if given != classes => Err(Refusal {
+            message: format!("`{option}` of `{}` has {given} entries, the task has {classes} classes", config.name()),
+            help: Some("give one number for each class, in the order of the labels".to_owned()),
+        }),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ask(name: &str, options: &str) -> Result<toml::Table, Refusal> {
+        Zoo.loss(&Task::Classification { classes: 3 }, name, options.parse().unwrap())
+    }
+
+    #[test]
+    fn options_come_back_complete_and_are_stable() {
+        let options = ask("focal", "").unwrap();
+        assert_eq!(options["gamma"].as_float(), Some(2.0));
+        assert_eq!(ask("focal", &options.to_string()).unwrap(), options);
+        assert_eq!(ask("cross_entropy", "label_smoothing = 0.1").unwrap()["label_smoothing"].as_float(), Some(0.1));
+    }
+
+    #[test]
+    fn wrong_names_and_options_are_refused_with_what_to_do() {
+        let refusal = ask("crossentropy", "").unwrap_err();
+        assert!(refusal.message.contains("cross_entropy"), "{refusal:?}");
+        assert_eq!(refusal.help.as_deref(), Some("losses for this task: cross_entropy, focal"));
+        assert!(ask("focal", "gama = 1.0").unwrap_err().message.contains("gamma"));
+        assert!(ask("focal", "gamma = -1.0").unwrap_err().message.contains("gamma"));
+        let refusal = ask("cross_entropy", "class_weights = [1.0, 2.0]").unwrap_err();
+        assert!(refusal.message.contains("has 2 entries, the task has 3 classes"), "{refusal:?}");
+    }
+}

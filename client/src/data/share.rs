@@ -1,0 +1,139 @@
+//! Some samples of a data set, seen through a normalisation: what training and evaluation read.
+
+use std::sync::Arc;
+
+use super::dataset::Dataset;
+use super::error::DataError;
+use super::normalise::{Normaliser, check_rows};
+
+/// Some rows of a data set.
+#[derive(Clone, Debug)]
+pub struct Rows {
+    /// The data set.
+    pub dataset: Arc<Dataset>,
+    /// Row numbers in it.
+    pub rows: Vec<u32>,
+}
+
+/// Some rows of a data set under a normalisation. Cheap to clone: it copies no sample.
+#[derive(Clone, Debug)]
+pub struct Share {
+    dataset: Arc<Dataset>,
+    rows: Arc<[u32]>,
+    normaliser: Arc<Normaliser>,
+}
+
+impl Share {
+    /// The samples `rows` of `dataset`, in that order.
+    ///
+    /// # Errors
+    /// When a row is outside the data set.
+    pub fn new(dataset: Arc<Dataset>, rows: Vec<u32>, normaliser: Arc<Normaliser>) -> Result<Self, DataError> {
+        check_rows(&dataset, &rows)?;
+        Ok(Self { dataset, rows: rows.into(), normaliser })
+    }
+
+    /// All samples of `dataset`.
+    #[must_use]
+    pub fn whole(dataset: Arc<Dataset>, normaliser: Arc<Normaliser>) -> Self {
+        let rows = dataset.all_rows().into();
+        Self { dataset, rows, normaliser }
+    }
+
+    /// The data set behind.
+    #[must_use]
+    pub fn dataset(&self) -> &Arc<Dataset> {
+        &self.dataset
+    }
+
+    /// Rows of the data set.
+    #[must_use]
+    pub fn rows(&self) -> &[u32] {
+        &self.rows
+    }
+
+    /// The normalisation.
+    #[must_use]
+    pub fn normaliser(&self) -> &Arc<Normaliser> {
+        &self.normaliser
+    }
+
+    /// Number of samples.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Whether there is no sample.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// The class of the sample at `position`, which is below [`Share::len`].
+    #[must_use]
+    pub fn label(&self, position: u32) -> u32 {
+        self.dataset.labels()[self.rows[position as usize] as usize]
+    }
+
+    /// Samples of each class.
+    #[must_use]
+    pub fn class_counts(&self, classes: usize) -> Vec<u64> {
+        let mut counts = vec![0; classes];
+        for row in self.rows.iter() {
+            if let Some(count) = counts.get_mut(self.dataset.labels()[*row as usize] as usize) {
+                *count += 1;
+            }
+        }
+        counts
+    }
+
+    /// Writes the samples at `positions` (each below [`Share::len`]) as one batch: normalised inputs
+    /// `[positions, values of a sample]`, never NaN, and classes `[positions]`. What the vectors held is dropped; they
+    /// are not allocated again once they are large enough.
+    pub fn gather(&self, positions: &[u32], inputs: &mut Vec<f32>, labels: &mut Vec<i64>) {
+        inputs.clear();
+        labels.clear();
+        inputs.reserve(positions.len() * self.dataset.sample_values());
+        labels.reserve(positions.len());
+        for position in positions {
+            let row = self.rows[*position as usize] as usize;
+            self.normaliser.append(&self.dataset, row, inputs);
+            labels.push(i64::from(self.dataset.labels()[row]));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::Inputs;
+    use crate::data::testing::plan;
+
+    fn share() -> Share {
+        let plan = plan(3, "[data]\nsource = \"digits\"\nnormalise.divide.by = 2\n");
+        let data = Arc::new(Dataset::new(Inputs::U8(vec![2, 4, 6, 8]), vec![0, 1, 2, 1], vec![1]).unwrap());
+        let normaliser = Arc::new(Normaliser::fit(&plan, &data, &[]).unwrap());
+        Share::new(data, vec![3, 1, 2], normaliser).unwrap()
+    }
+
+    #[test]
+    fn a_batch_has_the_rows_asked_for_in_that_order() {
+        let share = share();
+        let (mut inputs, mut labels) = (vec![9.0; 100], vec![9; 100]);
+        share.gather(&[2, 0, 2], &mut inputs, &mut labels);
+        assert_eq!((inputs, labels), (vec![3.0, 4.0, 3.0], vec![2, 1, 2]));
+        assert_eq!((share.len(), share.label(1), share.class_counts(3)), (3, 1, vec![0, 2, 1]));
+        assert!(Share::new(Arc::clone(share.dataset()), vec![4], Arc::clone(share.normaliser())).is_err());
+    }
+
+    #[test]
+    fn a_second_batch_allocates_nothing() {
+        let share = share();
+        let (mut inputs, mut labels) = (Vec::new(), Vec::new());
+        share.gather(&[0, 1, 2], &mut inputs, &mut labels);
+        let before = (inputs.as_ptr(), labels.as_ptr(), inputs.capacity());
+        share.gather(&[2, 1, 0], &mut inputs, &mut labels);
+        assert_eq!(before, (inputs.as_ptr(), labels.as_ptr(), inputs.capacity()));
+    }
+}

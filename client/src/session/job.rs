@@ -1,0 +1,100 @@
+//! Training on a thread of its own, so that neither pings nor the line depend on it.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use synod_common::ids::{Digest, RoundId};
+use synod_common::metrics::Metrics;
+use synod_common::update::{Buffer, Update};
+use synod_common::wire::Progress;
+use tokio::sync::mpsc;
+
+use crate::work::Work;
+
+/// What a task is about: an answer is good for exactly this.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct JobKey {
+    pub(super) round: RoundId,
+    pub(super) model: Digest,
+}
+
+/// What comes out of a job.
+#[derive(Debug)]
+pub(super) enum Product {
+    Update(Box<Update>),
+    Evaluated { round: RoundId, metrics: Option<Metrics> },
+    Failed { round: RoundId, reason: String },
+}
+
+/// What a job tells while and when it runs.
+#[derive(Debug)]
+pub(super) enum JobEvent {
+    Progress(Progress),
+    Done(JobKey, Product),
+}
+
+/// A running job. Dropping it lets the thread stop at its next report.
+#[derive(Debug)]
+pub(super) struct Job {
+    pub(super) key: JobKey,
+    cancelled: Arc<AtomicBool>,
+}
+
+impl Drop for Job {
+    fn drop(&mut self) {
+        self.cancelled.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Milliseconds of the process's clock.
+#[expect(clippy::disallowed_methods, reason = "the session is the edge that measures how long training took")]
+fn clock() -> u64 {
+    use std::sync::OnceLock;
+    use std::time::Instant;
+    static START: OnceLock<Instant> = OnceLock::new();
+    u64::try_from(START.get_or_init(Instant::now).elapsed().as_millis()).unwrap_or(u64::MAX)
+}
+
+impl Job {
+    /// Begins to train on `model`, writing to `delta`.
+    pub(super) fn train(work: &Arc<Work>, key: JobKey, model: Buffer, delta: Buffer, events: mpsc::UnboundedSender<JobEvent>) -> Self {
+        Self::spawn(work, key, events, move |work, events, cancelled| {
+            let mut watch = |r: crate::train::StepReport| {
+                let _ = events.send(JobEvent::Progress(Progress { round: key.round, step: r.step, steps: r.steps, loss: r.loss }));
+                if cancelled.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            };
+            match work.train(key.round, &model, delta, clock, &mut watch) {
+                Ok(update) => Product::Update(Box::new(update)),
+                Err(error) => Product::Failed { round: key.round, reason: error.to_string() },
+            }
+        })
+    }
+
+    /// Begins to measure `model`.
+    pub(super) fn evaluate(work: &Arc<Work>, key: JobKey, model: Buffer, events: mpsc::UnboundedSender<JobEvent>) -> Self {
+        Self::spawn(work, key, events, move |work, _, _| match work.evaluate(&model) {
+            Ok(metrics) => Product::Evaluated { round: key.round, metrics },
+            Err(error) => Product::Failed { round: key.round, reason: error.to_string() },
+        })
+    }
+
+    fn spawn(
+        work: &Arc<Work>,
+        key: JobKey,
+        events: mpsc::UnboundedSender<JobEvent>,
+        body: impl FnOnce(&Work, &mpsc::UnboundedSender<JobEvent>, &AtomicBool) -> Product + Send + 'static,
+    ) -> Self {
+        let cancelled = Arc::new(AtomicBool::new(false));
+        let (work, flag) = (Arc::clone(work), Arc::clone(&cancelled));
+        tokio::task::spawn_blocking(move || {
+            // One thread of its own: the same bits on any number of cores.
+            let product = match rayon::ThreadPoolBuilder::new().num_threads(1).build() {
+                Ok(pool) => pool.install(|| body(&work, &events, &flag)),
+                Err(error) => Product::Failed { round: key.round, reason: format!("no thread for training: {error}") },
+            };
+            let _ = events.send(JobEvent::Done(key, product));
+        });
+        Self { key, cancelled }
+    }
+}

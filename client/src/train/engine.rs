@@ -1,0 +1,45 @@
+//! The boundary between what is trained on in which order, and who does the arithmetic.
+//!
+//! Today burn does, on any device. A step written by hand for a fixed small model takes the same place.
+
+use super::error::TrainError;
+
+/// Samples of one step. An engine may take the buffers; whoever fills a batch clears and fills them anew.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    /// `[samples, values]`.
+    pub(super) inputs: Vec<f32>,
+    /// `[samples]`, each below the number of classes.
+    pub(super) labels: Vec<i64>,
+}
+
+/// Does the arithmetic of one plan's model on one device.
+pub(super) trait Engine: Send + Sync {
+    /// A learner that starts at the parameters `model`.
+    fn learner(&self, model: &[f32]) -> Result<Box<dyn Learner + '_>, TrainError>;
+
+    /// A predictor with the parameters `model`.
+    fn predictor(&self, model: &[f32]) -> Result<Box<dyn Predictor + '_>, TrainError>;
+
+    /// After how many steps at the latest losses should be read: often where reading is free, seldom where it stalls
+    /// the device.
+    fn read_every(&self) -> u64;
+}
+
+/// A model in training, with the state of its optimiser.
+pub(super) trait Learner {
+    /// One step on a batch that is not empty.
+    fn step(&mut self, batch: &mut Batch, lr: f64) -> Result<(), TrainError>;
+
+    /// The mean loss of each step since the last call, in order. Waits for the device.
+    fn losses(&mut self) -> Result<Vec<f64>, TrainError>;
+
+    /// Copies the parameters to `out`. Waits for the device.
+    fn write(&self, out: &mut [f32]) -> Result<(), TrainError>;
+}
+
+/// A model that answers.
+pub(super) trait Predictor {
+    /// Logits `[samples, outputs]` of a batch that is not empty. Waits for the device.
+    fn logits(&self, batch: &mut Batch) -> Result<Vec<f32>, TrainError>;
+}

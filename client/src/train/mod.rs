@@ -1,0 +1,23 @@
+//! Local training: one round at one site, and evaluation.
+//!
+//! ```text
+//! Trainer ── order of samples (seeded) ── batches (gathered from a Share) ──► Engine: forward, backward, optimiser
+//!                                                                             └ burn on the chosen device
+//! ```
+//!
+//! What comes out depends on (plan, round, client, global model, site data) alone: not on the thread, not on other
+//! clients trained at the same time, and on no shared generator of random numbers.
+
+mod burn_engine;
+mod engine;
+mod error;
+mod optimiser;
+mod order;
+mod trainer;
+
+pub use crate::task::Evaluation;
+pub use error::TrainError;
+pub use trainer::{StepReport, Trained, Trainer};
+
+#[cfg(test)]
+mod tests;
