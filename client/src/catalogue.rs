@@ -18,8 +18,10 @@ impl Catalogue for Zoo {
             });
         }
         check_per_class(task, &config)?;
-        toml::Table::try_from(config.options())
-            .map_err(|error| Refusal { message: format!("the options of `{name}` have no TOML form: {error}"), help: None })
+        toml::Table::try_from(config.options()).map_err(|error| Refusal {
+            message: format!("the options of `{name}` have no TOML form: {error}"),
+            help: None,
+        })
     }
 }
 

@@ -102,7 +102,11 @@ impl DeviceChoice {
     pub fn open(self) -> Result<Device, DeviceError> {
         let nth = |mut devices: Vec<Device>, index: usize| {
             let found = devices.len();
-            if index < found { Ok(devices.swap_remove(index)) } else { Err(DeviceError::Absent { choice: self, found }) }
+            if index < found {
+                Ok(devices.swap_remove(index))
+            } else {
+                Err(DeviceError::Absent { choice: self, found })
+            }
         };
         match self {
             Self::Cpu => Ok(Device::flex()),

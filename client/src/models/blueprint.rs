@@ -135,9 +135,8 @@ const CNN_HIDDEN: usize = 512;
 
 fn cnn([channels, height, width]: [usize; 3], outputs: usize) -> Vec<Layer> {
     let [first, second] = CNN_CHANNELS;
-    let conv = |name: &str, inputs, outputs| {
-        Layer::new(name, LayerKind::Conv { inputs, outputs, kernel: 5, bias: Bias::Yes })
-    };
+    let conv =
+        |name: &str, inputs, outputs| Layer::new(name, LayerKind::Conv { inputs, outputs, kernel: 5, bias: Bias::Yes });
     // Two poolings halve each side, rounding down.
     let flat = second.saturating_mul(height / 4).saturating_mul(width / 4);
     vec![
@@ -151,10 +150,7 @@ fn cnn([channels, height, width]: [usize; 3], outputs: usize) -> Vec<Layer> {
 fn resnet8(channels: usize, width: usize, outputs: usize) -> Vec<Layer> {
     let mut layers = Vec::new();
     let mut unit = |name: String, inputs, outputs, kernel| {
-        layers.push(Layer::new(
-            format!("{name}.conv"),
-            LayerKind::Conv { inputs, outputs, kernel, bias: Bias::No },
-        ));
+        layers.push(Layer::new(format!("{name}.conv"), LayerKind::Conv { inputs, outputs, kernel, bias: Bias::No }));
         layers.push(Layer::new(format!("{name}.norm"), LayerKind::Norm { channels: outputs }));
     };
     unit("stem".to_owned(), channels, width, 3);

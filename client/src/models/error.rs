@@ -45,7 +45,9 @@ pub enum ModelError {
         source: std::io::Error,
     },
     /// A model file is larger than the plan's model can be.
-    #[error("the model file {path} has {bytes} bytes, a model of this plan has at most {bytes_max}; it is another file")]
+    #[error(
+        "the model file {path} has {bytes} bytes, a model of this plan has at most {bytes_max}; it is another file"
+    )]
     TooLarge {
         /// Which file.
         path: String,

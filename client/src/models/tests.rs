@@ -78,7 +78,10 @@ fn layouts_name_their_blocks() {
     assert_eq!(names(MODELS[0]), ["fc.weight [64, 10]", "fc.bias [10]"]);
     let cnn = ["conv1.weight [32, 1, 5, 5]", "conv1.bias [32]", "conv2.weight [64, 32, 5, 5]", "conv2.bias [64]"];
     assert_eq!(names(MODELS[4])[..4], cnn);
-    assert_eq!(names(MODELS[4])[4..], ["fc1.weight [256, 512]", "fc1.bias [512]", "fc2.weight [512, 10]", "fc2.bias [10]"]);
+    assert_eq!(
+        names(MODELS[4])[4..],
+        ["fc1.weight [256, 512]", "fc1.bias [512]", "fc2.weight [512, 10]", "fc2.bias [10]"]
+    );
     let resnet = names(MODELS[5]);
     assert!(resnet.contains(&"stage2.shortcut.conv.weight [16, 8, 1, 1]".to_owned()), "{resnet:?}");
     assert!(!resnet.iter().any(|name| name.starts_with("stage1.shortcut")));
@@ -186,8 +189,7 @@ fn the_cnn_is_what_the_paper_describes() {
     let block: Vec<&[f32]> = layout.ranges().map(|(_, range)| &values[range]).collect();
     let inputs = numbers(40);
     let pixel = |c: usize, y: usize, x: usize| f64::from(inputs[(c * 5 + y) * 4 + x]);
-    let image: Image =
-        (0..2).map(|c| (0..5).map(|y| (0..4).map(|x| pixel(c, y, x)).collect()).collect()).collect();
+    let image: Image = (0..2).map(|c| (0..5).map(|y| (0..4).map(|x| pixel(c, y, x)).collect()).collect()).collect();
     let image = conv_relu_pool(&image, block[0], block[1]);
     let image = conv_relu_pool(&image, block[2], block[3]);
     let flat: Vec<f64> = image.into_iter().flatten().flatten().collect();

@@ -68,11 +68,8 @@ impl Step<'_> {
                 value - self.adam(gradient, &options)
             }
             Optimiser::AdamW(options) => {
-                let value = if options.weight_decay == 0.0 {
-                    value
-                } else {
-                    value * (1.0 - self.lr * options.weight_decay)
-                };
+                let value =
+                    if options.weight_decay == 0.0 { value } else { value * (1.0 - self.lr * options.weight_decay) };
                 value - self.adam(gradient, &options)
             }
         }
@@ -209,7 +206,10 @@ mod tests {
     #[test]
     fn adam_adds_weight_decay_to_the_gradient() {
         // The first step is lr times the sign, but for epsilon.
-        assert_near(&run(Optimiser::Adam(options(0.0)), 1), &[1.0 - LR / 1.001, -2.0 + LR * 4.0 / 4.001, 0.5 - LR * 1.5 / 1.501, 3.0 - LR * 12.0 / 12.001]);
+        assert_near(
+            &run(Optimiser::Adam(options(0.0)), 1),
+            &[1.0 - LR / 1.001, -2.0 + LR * 4.0 / 4.001, 0.5 - LR * 1.5 / 1.501, 3.0 - LR * 12.0 / 12.001],
+        );
         let mut state = [(0.0, 0.0); 4];
         let expected = oracle(6, |i, step, w, g| w - adam_step(&mut state[i], step, g + 0.1 * w));
         assert_near(&run(Optimiser::Adam(options(0.1)), 6), &expected);

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use synod_common::ids::{ClientId, RoundId};
-use synod_common::plan::{Plan, Task};
+use synod_common::plan::{Optimiser, Plan, Task};
 use synod_common::random::{Purpose, stream};
 
 use super::order::Order;
@@ -58,8 +58,11 @@ fn training_lowers_the_loss_with_every_model() {
     for (model, train_options) in [
         ("\"logistic\"", "epochs = 3\noptimiser = { sgd = { lr = 0.5 } }"),
         ("{ mlp = { hidden = [32] } }", "epochs = 8\noptimiser = { adam = { lr = 0.01 } }"),
-        ("\"cnn\"", "epochs = 2\noptimiser = { sgd = { lr = 0.1, momentum = 0.9 } }"),
-        ("{ resnet8 = { width = 8 } }", "epochs = 3\nloss = { focal = {} }\noptimiser = { adam_w = { lr = 0.01 } }\nmargin_control = {}"),
+        ("\"cnn\"", "epochs = 5\noptimiser = { sgd = { lr = 0.05, momentum = 0.9 } }"),
+        (
+            "{ resnet8 = { width = 8 } }",
+            "epochs = 3\nloss = { focal = {} }\noptimiser = { adam_w = { lr = 0.01 } }\nmargin_control = {}",
+        ),
     ] {
         let plan = plan(model, train_options);
         let (trainer, site) = (trainer(&plan), digits(&plan, 400));
@@ -86,7 +89,8 @@ fn sgd_on_the_logistic_model_equals_arithmetic_by_hand() {
         site.train.gather(order.next_batch(), &mut inputs, &mut labels);
         let mut gradient = vec![0.0; 650];
         for (x, label) in inputs.chunks(64).zip(&labels) {
-            let logit = |c: usize| w[640 + c] + x.iter().enumerate().map(|(i, x)| f64::from(*x) * w[i * 10 + c]).sum::<f64>();
+            let logit =
+                |c: usize| w[640 + c] + x.iter().enumerate().map(|(i, x)| f64::from(*x) * w[i * 10 + c]).sum::<f64>();
             let exps: Vec<f64> = (0..10).map(|c| logit(c).exp()).collect();
             let sum: f64 = exps.iter().sum();
             losses -= (exps[*label as usize] / sum).ln() / 12.0;
@@ -154,16 +158,24 @@ fn progress_is_told_some_twenty_times_and_can_stop_the_training() {
 
 #[test]
 fn divergence_is_an_error_that_says_what_to_do() {
-    let plan = plan("{ mlp = { hidden = [32, 32] } }", "epochs = 5\noptimiser = { sgd = { lr = 1000.0 } }");
-    let (trainer, site) = (trainer(&plan), digits(&plan, 200));
-    let global = trainer.initial();
-    let mut delta = vec![0.0; global.len()];
-    let failed = trainer.train(ROUND, CLIENT, &global, &site, &mut delta, &mut |_| ControlFlow::Continue(()));
-    let error = failed.unwrap_err();
-    assert!(matches!(error, TrainError::Diverged { .. } | TrainError::NotFinite { .. }), "{error}");
-    let text = error.to_string();
-    assert!(text.contains("learning rate 1000") && text.contains("lower train.optimiser.lr"), "{text}");
-    let outputs = trainer.evaluate(&vec![f32::MAX; global.len()], &site.train);
+    let mut plan = plan("{ mlp = { hidden = [8] } }", "steps = 3\noptimiser = { sgd = { lr = 0.25 } }");
+    plan.evaluate.site_every = 0;
+    let site = digits(&plan, 50);
+    let fail = |plan: &Plan, global: &[f32]| {
+        let mut delta = vec![0.0; global.len()];
+        let watch = &mut |_| ControlFlow::Continue(());
+        trainer(plan).train(ROUND, CLIENT, global, &site, &mut delta, watch).unwrap_err()
+    };
+    let sound = trainer(&plan).initial();
+    let huge: Vec<f32> = sound.iter().map(|v| v * 1e25).collect();
+    let text = fail(&plan, &huge).to_string();
+    assert!(text.starts_with("training diverged in round 1: the loss of step 1 of 3 is NaN"), "{text}");
+    assert!(text.contains("at the learning rate 0.25; lower train.optimiser.lr"), "{text}");
+    // Finite losses, but the last step leaves what no model can hold.
+    plan.train.steps = Some(1);
+    plan.train.optimiser = Optimiser::Sgd { lr: 1e60, momentum: 0.0, weight_decay: 0.0 };
+    assert!(matches!(fail(&plan, &sound), TrainError::NotFinite { steps: 1, .. }));
+    let outputs = trainer(&plan).evaluate(&huge, &site.train);
     assert!(matches!(outputs, Err(TrainError::Outputs { .. })), "{outputs:?}");
 }
 

@@ -61,7 +61,10 @@ pub struct Trained {
 
 impl std::fmt::Debug for Trainer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Trainer").field("plan", &self.plan.name).field("model", &self.plan.model).finish_non_exhaustive()
+        f.debug_struct("Trainer")
+            .field("plan", &self.plan.name)
+            .field("model", &self.plan.model)
+            .finish_non_exhaustive()
     }
 }
 
@@ -149,12 +152,7 @@ impl Trainer {
         Ok(tally.finish())
     }
 
-    fn measure(
-        &self,
-        predictor: &dyn Predictor,
-        batch: &mut Batch,
-        tally: &mut Tally<'_>,
-    ) -> Result<(), TrainError> {
+    fn measure(&self, predictor: &dyn Predictor, batch: &mut Batch, tally: &mut Tally<'_>) -> Result<(), TrainError> {
         let logits = predictor.logits(batch)?;
         match logits.iter().find(|logit| !logit.is_finite()) {
             Some(value) => Err(TrainError::Outputs { value: *value }),

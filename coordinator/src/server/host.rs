@@ -5,7 +5,7 @@ use synod_common::metrics::Metrics;
 use crate::round::ModelVersion;
 
 /// Filled in by the composition root: the coordinator itself links no tensors and writes no files.
-pub trait Host: Send + Sync + 'static {
+pub trait Host: Send + Sync {
     /// Makes the model of a round durable.
     ///
     /// # Errors

@@ -7,7 +7,7 @@ pub(in super::super) const CHUNK: usize = 32_768;
 /// Partial sums inside a chunk. Part of the definition of an inner product.
 pub(in super::super) const LANES: usize = 8;
 
-/// Parameters widened at a time. Speed only: 32 + 32 rows of it (256 KiB) lie in a core's second-level cache.
+/// Parameters widened at a time. Speed only: 32 + 32 rows of it (128 KiB) lie in a core's second-level cache.
 const TILE: usize = 128;
 /// Rows on each side of one pass. Speed only.
 const PANEL: usize = 32;
@@ -15,6 +15,8 @@ const PANEL: usize = 32;
 const BLOCK: usize = 4;
 
 type Lanes = [f64; LANES];
+/// A tile of four rows at fixed distances, so that a register block needs no pointer per row.
+type Rows = [[Lanes; TILE / LANES]; BLOCK];
 
 /// The fixed tree in which lanes are added.
 #[inline(always)]
@@ -22,16 +24,16 @@ pub(in super::super) fn add_lanes(l: Lanes) -> f64 {
     ((l[0] + l[4]) + (l[2] + l[6])) + ((l[1] + l[5]) + (l[3] + l[7]))
 }
 
-/// Working memory of one thread: 320 KiB.
+/// Working memory of one thread: 192 KiB.
 pub(super) struct Scratch {
-    left: Vec<Lanes>,
-    right: Vec<Lanes>,
+    left: Vec<Rows>,
+    right: Vec<Rows>,
     sums: Vec<Lanes>,
 }
 
 impl Scratch {
     pub(super) fn new() -> Self {
-        let tile = || vec![[0.0; LANES]; PANEL * TILE / LANES];
+        let tile = || vec![[[[0.0; LANES]; TILE / LANES]; BLOCK]; PANEL / BLOCK];
         Self { left: tile(), right: tile(), sums: vec![[0.0; LANES]; PANEL * PANEL] }
     }
 }
@@ -78,40 +80,46 @@ impl WithSimd for PanelProducts<'_, '_> {
     fn with_simd<S: Simd>(self, simd: S) {
         let Self { left, right, same, scratch } = self;
         let Scratch { left: left_tile, right: right_tile, sums } = scratch;
-        sums.fill([0.0; LANES]);
+        sums[..(left.len() - 1) * PANEL + right.len()].fill([0.0; LANES]);
         let length = left[0].len();
         for start in (0..length).step_by(TILE) {
             let range = start..length.min(start + TILE);
-            let groups = range.len().div_ceil(LANES);
+            let steps = range.len().div_ceil(LANES);
             for (row, values) in right.iter().enumerate() {
-                widen(&values[range.clone()], &mut right_tile[row * groups..(row + 1) * groups]);
+                widen(&values[range.clone()], &mut right_tile[row / BLOCK][row % BLOCK]);
             }
             if !same {
                 for (row, values) in left.iter().enumerate() {
-                    widen(&values[range.clone()], &mut left_tile[row * groups..(row + 1) * groups]);
+                    widen(&values[range.clone()], &mut left_tile[row / BLOCK][row % BLOCK]);
                 }
             }
-            let a = Tile { values: if same { right_tile } else { left_tile }, groups };
-            let b = Tile { values: right_tile, groups };
+            let (a, b): (&[Rows], &[Rows]) = (if same { right_tile } else { left_tile }, right_tile);
             for i in (0..left.len()).step_by(BLOCK) {
+                let a = &a[i / BLOCK];
                 for j in (if same { i } else { 0 }..right.len()).step_by(BLOCK) {
-                    match ((left.len() - i).min(BLOCK), (right.len() - j).min(BLOCK)) {
-                        (4, 4) => block::<S, 4, 4>(simd, a, b, i, j, sums),
-                        (4, 3) => block::<S, 4, 3>(simd, a, b, i, j, sums),
-                        (4, 2) => block::<S, 4, 2>(simd, a, b, i, j, sums),
-                        (4, _) => block::<S, 4, 1>(simd, a, b, i, j, sums),
-                        (3, 4) => block::<S, 3, 4>(simd, a, b, i, j, sums),
-                        (3, 3) => block::<S, 3, 3>(simd, a, b, i, j, sums),
-                        (3, 2) => block::<S, 3, 2>(simd, a, b, i, j, sums),
-                        (3, _) => block::<S, 3, 1>(simd, a, b, i, j, sums),
-                        (2, 4) => block::<S, 2, 4>(simd, a, b, i, j, sums),
-                        (2, 3) => block::<S, 2, 3>(simd, a, b, i, j, sums),
-                        (2, 2) => block::<S, 2, 2>(simd, a, b, i, j, sums),
-                        (2, _) => block::<S, 2, 1>(simd, a, b, i, j, sums),
-                        (_, 4) => block::<S, 1, 4>(simd, a, b, i, j, sums),
-                        (_, 3) => block::<S, 1, 3>(simd, a, b, i, j, sums),
-                        (_, 2) => block::<S, 1, 2>(simd, a, b, i, j, sums),
-                        _ => block::<S, 1, 1>(simd, a, b, i, j, sums),
+                    let b = &b[j / BLOCK];
+                    let sums = &mut sums[i * PANEL + j..];
+                    match ((left.len() - i).min(BLOCK), (right.len() - j).min(BLOCK), same && i == j) {
+                        (4, _, true) => block::<S, 4, 4, true>(simd, steps, a, b, sums),
+                        (3, _, true) => block::<S, 3, 3, true>(simd, steps, a, b, sums),
+                        (2, _, true) => block::<S, 2, 2, true>(simd, steps, a, b, sums),
+                        (_, _, true) => block::<S, 1, 1, true>(simd, steps, a, b, sums),
+                        (4, 4, _) => block::<S, 4, 4, false>(simd, steps, a, b, sums),
+                        (4, 3, _) => block::<S, 4, 3, false>(simd, steps, a, b, sums),
+                        (4, 2, _) => block::<S, 4, 2, false>(simd, steps, a, b, sums),
+                        (4, _, _) => block::<S, 4, 1, false>(simd, steps, a, b, sums),
+                        (3, 4, _) => block::<S, 3, 4, false>(simd, steps, a, b, sums),
+                        (3, 3, _) => block::<S, 3, 3, false>(simd, steps, a, b, sums),
+                        (3, 2, _) => block::<S, 3, 2, false>(simd, steps, a, b, sums),
+                        (3, _, _) => block::<S, 3, 1, false>(simd, steps, a, b, sums),
+                        (2, 4, _) => block::<S, 2, 4, false>(simd, steps, a, b, sums),
+                        (2, 3, _) => block::<S, 2, 3, false>(simd, steps, a, b, sums),
+                        (2, 2, _) => block::<S, 2, 2, false>(simd, steps, a, b, sums),
+                        (2, _, _) => block::<S, 2, 1, false>(simd, steps, a, b, sums),
+                        (_, 4, _) => block::<S, 1, 4, false>(simd, steps, a, b, sums),
+                        (_, 3, _) => block::<S, 1, 3, false>(simd, steps, a, b, sums),
+                        (_, 2, _) => block::<S, 1, 2, false>(simd, steps, a, b, sums),
+                        _ => block::<S, 1, 1, false>(simd, steps, a, b, sums),
                     }
                 }
             }
@@ -119,25 +127,12 @@ impl WithSimd for PanelProducts<'_, '_> {
     }
 }
 
-/// Widened rows of `groups` lane groups each.
-#[derive(Clone, Copy)]
-struct Tile<'a> {
-    values: &'a [Lanes],
-    groups: usize,
-}
-
-impl<'a> Tile<'a> {
-    #[inline(always)]
-    fn row<S: Simd>(self, row: usize) -> &'a [S::f64s] {
-        S::as_simd_f64s(self.values[row * self.groups..(row + 1) * self.groups].as_flattened()).0
-    }
-}
-
-/// `f32` to `f64`, the last group filled up with zeros.
+/// `f32` to `f64`, the last lanes filled up with zeros.
+///
+/// Plain loops here and below: closures may be compiled without the instructions that the caller was dispatched for.
 #[inline(always)]
 fn widen(values: &[f32], out: &mut [Lanes]) {
-    // Plain loops: closures may be compiled without the instructions that the caller was dispatched for.
-    let out = out.as_flattened_mut();
+    let out = &mut out.as_flattened_mut()[..values.len().next_multiple_of(LANES)];
     let (whole, rest) = out.split_at_mut(values.len());
     for (out, value) in whole.iter_mut().zip(values) {
         *out = f64::from(*value);
@@ -145,45 +140,40 @@ fn widen(values: &[f32], out: &mut [Lanes]) {
     rest.fill(0.0);
 }
 
-/// Adds the products of `A` rows with `B` rows to their lane sums. Registers narrower than [`LANES`] take several passes,
-/// each over its own lanes, which changes no sum.
+/// Adds the products of `A` rows with `B` rows to their lane sums, those below the diagonal left out where the rows are
+/// the same. Registers narrower than [`LANES`] take several passes, each over its own lanes, which changes no sum.
 #[inline(always)]
-fn block<S: Simd, const A: usize, const B: usize>(
+fn block<S: Simd, const A: usize, const B: usize, const SAME: bool>(
     simd: S,
-    a: Tile<'_>,
-    b: Tile<'_>,
-    i: usize,
-    j: usize,
+    steps: usize,
+    a: &Rows,
+    b: &Rows,
     sums: &mut [Lanes],
 ) {
     let registers = LANES / S::F64_LANES;
-    let length = a.groups * registers;
-    let a: [&[S::f64s]; A] = std::array::from_fn(|row| &a.row::<S>(i + row)[..length]);
-    let b: [&[S::f64s]; B] = std::array::from_fn(|row| &b.row::<S>(j + row)[..length]);
+    let steps = steps.min(TILE / LANES);
     for register in 0..registers {
         let mut acc = [[simd.splat_f64s(0.0); B]; A];
         for row in 0..A {
-            for column in 0..B {
-                acc[row][column] = S::as_simd_f64s(&sums[(i + row) * PANEL + j + column]).0[register];
+            for column in if SAME { row } else { 0 }..B {
+                acc[row][column] = S::as_simd_f64s(&sums[row * PANEL + column]).0[register];
             }
         }
-        let mut at = register;
-        while at < length {
+        for step in 0..steps {
             let mut right = [simd.splat_f64s(0.0); B];
             for column in 0..B {
-                right[column] = b[column][at];
+                right[column] = S::as_simd_f64s(&b[column][step]).0[register];
             }
             for row in 0..A {
-                let left = a[row][at];
-                for column in 0..B {
+                let left = S::as_simd_f64s(&a[row][step]).0[register];
+                for column in if SAME { row } else { 0 }..B {
                     acc[row][column] = multiply_add(simd, left, right[column], acc[row][column]);
                 }
             }
-            at += registers;
         }
         for row in 0..A {
-            for column in 0..B {
-                S::as_mut_simd_f64s(&mut sums[(i + row) * PANEL + j + column]).0[register] = acc[row][column];
+            for column in if SAME { row } else { 0 }..B {
+                S::as_mut_simd_f64s(&mut sums[row * PANEL + column]).0[register] = acc[row][column];
             }
         }
     }

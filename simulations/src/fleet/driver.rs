@@ -1,0 +1,241 @@
+//! Drives the round machine with worker threads instead of sockets.
+
+use std::collections::VecDeque;
+use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError, mpsc};
+use std::time::Duration;
+
+use synod_client::train::Trainer;
+use synod_client::work::Work;
+use synod_common::event::{EventSink, Outcome};
+use synod_common::ids::SiteName;
+use synod_common::plan::{Plan, Task};
+use synod_common::update::BufferPool;
+use synod_common::wire::TaskKind;
+use synod_coordinator::round::{Action, Event, Machine, Millis, ModelVersion, OutTask, Setup};
+use synod_coordinator::server::Host;
+
+use super::clock::millis;
+use super::error::FleetError;
+use super::population::Population;
+
+/// Updates on their way from workers to the machine, besides the one each worker makes.
+const UPDATES_QUEUED_MAX: usize = 2;
+/// Up to so many sites are prepared at the start, so that their training samples are known; more are prepared when it is
+/// their turn.
+const PREPARED_MAX: usize = 2000;
+
+/// How to drive a fleet.
+#[derive(Clone, Copy, Debug)]
+pub struct FleetOptions {
+    /// Worker threads. One a core is best: two threads on one site's arithmetic gain less than two sites on two cores.
+    pub threads: usize,
+}
+
+/// What a simulated run ends with.
+#[derive(Debug)]
+pub struct FleetResult {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The last committed model.
+    pub model: Arc<ModelVersion>,
+}
+
+/// A simulated run.
+pub struct Fleet<'a> {
+    /// The plan.
+    pub plan: Arc<Plan>,
+    /// Trains and measures.
+    pub trainer: Arc<Trainer>,
+    /// The sites.
+    pub population: &'a Population,
+    /// Saves models; its central evaluation is not asked, the fleet's own workers do that.
+    pub host: &'a dyn Host,
+    /// Hears of everything.
+    pub sink: &'a dyn EventSink,
+    /// Set from outside to end the run early.
+    pub stop: &'a AtomicBool,
+}
+
+enum Job {
+    Site { site: SiteName, task: OutTask },
+    Central { model: Arc<ModelVersion> },
+}
+
+/// Jobs that wait for a worker.
+#[derive(Default)]
+struct Queue {
+    jobs: Mutex<(VecDeque<Job>, bool)>,
+    changed: Condvar,
+}
+
+impl Queue {
+    fn push(&self, job: Job) {
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner).0.push_back(job);
+        self.changed.notify_one();
+    }
+
+    /// No more jobs: workers end, waiting ones are dropped.
+    fn close(&self) {
+        let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+        jobs.0.clear();
+        jobs.1 = true;
+        self.changed.notify_all();
+    }
+
+    /// Waits for a job; `None` at the end.
+    fn pop(&self) -> Option<Job> {
+        let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            if let Some(job) = jobs.0.pop_front() {
+                return Some(job);
+            }
+            if jobs.1 {
+                return None;
+            }
+            jobs = self.changed.wait(jobs).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+impl Fleet<'_> {
+    /// Runs to the end.
+    ///
+    /// # Errors
+    /// When a site's samples cannot be used or no thread can be started. Later trouble is the [`Outcome`].
+    pub fn run(&self, options: FleetOptions) -> Result<FleetResult, FleetError> {
+        let threads = options.threads.clamp(1, 1024);
+        let len = self.trainer.layout().len();
+        let pool = BufferPool::new(len, threads + UPDATES_QUEUED_MAX + 8);
+        let setup = Setup {
+            plan: Arc::clone(&self.plan),
+            layout: self.trainer.layout().clone(),
+            initial: self.trainer.initial(),
+            pool: pool.clone(),
+        };
+        let pools = (0..threads)
+            .map(|_| rayon::ThreadPoolBuilder::new().num_threads(1).build())
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|e| FleetError::Threads(e.to_string()))?;
+        let arrivals = self.arrivals()?;
+        let queue = Queue::default();
+        let (results, inbox) = mpsc::sync_channel(UPDATES_QUEUED_MAX);
+        std::thread::scope(|scope| {
+            for one in pools {
+                let (queue, results, pool) = (&queue, results.clone(), pool.clone());
+                scope.spawn(move || one.install(|| self.work(queue, &results, &pool)));
+            }
+            drop(results);
+            let result = self.drive(setup, arrivals, &queue, &inbox);
+            queue.close();
+            // Workers that wait to deliver are let go.
+            drop(inbox);
+            Ok(result)
+        })
+    }
+
+    fn arrivals(&self) -> Result<Vec<Event>, FleetError> {
+        let Task::Classification { classes } = self.plan.task;
+        let prepare = self.population.len() <= PREPARED_MAX;
+        let mut all = Vec::with_capacity(self.population.len());
+        for (index, (name, size)) in self.population.names().zip(self.population.sizes()).enumerate() {
+            let (samples, class_counts) = if prepare {
+                let data = self.population.data(index)?;
+                (data.train.len() as u64, data.train.class_counts(classes as usize))
+            } else {
+                (size as u64, Vec::new())
+            };
+            all.push(Event::Arrived { site: name.clone(), samples, class_counts });
+        }
+        Ok(all)
+    }
+
+    fn drive(&self, setup: Setup, arrivals: Vec<Event>, queue: &Queue, inbox: &mpsc::Receiver<Event>) -> FleetResult {
+        // Everyone is there before the first round, as if sites_min were all of them.
+        let mut machine = Machine::new(setup);
+        let mut next = VecDeque::from(arrivals);
+        next.push_back(Event::Start);
+        // The machine's time stands still while a round is open: a slow machine must not change who takes part.
+        let started = millis();
+        let mut now = Millis(0);
+        loop {
+            let event = match next.pop_front() {
+                Some(event) => event,
+                None if self.stop.load(Ordering::Relaxed) => Event::Interrupt,
+                None => match inbox.recv_timeout(Duration::from_millis(100)) {
+                    Ok(event) => event,
+                    Err(mpsc::RecvTimeoutError::Timeout) => continue,
+                    Err(mpsc::RecvTimeoutError::Disconnected) => Event::Interrupt,
+                },
+            };
+            if matches!(event, Event::Committed { .. } | Event::Evaluated { .. } | Event::CentralEvaluation { .. } | Event::Interrupt) {
+                now = Millis(millis() - started);
+            }
+            let mut actions = Vec::new();
+            machine.step(now, event, &mut actions);
+            for action in actions {
+                match action {
+                    Action::Send { site, task } => queue.push(Job::Site { site, task }),
+                    Action::EvaluateCentrally { model } => queue.push(Job::Central { model }),
+                    Action::Commit { model } => next.push_back(match self.host.checkpoint(&model) {
+                        Ok(()) => Event::Committed { round: model.round },
+                        Err(reason) => Event::CommitFailed { round: model.round, reason },
+                    }),
+                    Action::Publish(event) => self.sink.publish(&event),
+                    Action::Finish { outcome, model } => return FleetResult { outcome, model },
+                    // Nobody is waiting for an answer, and virtual sites are never late.
+                    Action::Answer { .. } | Action::WakeAt(_) => {}
+                }
+            }
+        }
+    }
+
+    /// One worker: takes jobs until the queue closes.
+    fn work(&self, queue: &Queue, results: &mpsc::SyncSender<Event>, pool: &BufferPool) {
+        while let Some(job) = queue.pop() {
+            let event = match job {
+                Job::Site { site, task } => self.site_job(site, &task, pool),
+                Job::Central { model } => self.central_job(&model),
+            };
+            if results.send(event).is_err() {
+                return;
+            }
+        }
+    }
+
+    fn site_job(&self, site: SiteName, task: &OutTask, pool: &BufferPool) -> Event {
+        let round = task.round;
+        let declined = |site: SiteName, reason: String| Event::Declined { site, round, reason };
+        let Some(index) = self.population.index(&site) else { return declined(site, "there is no such site".to_owned()) };
+        let data = match self.population.data(index) {
+            Ok(data) => data,
+            Err(error) => return declined(site, error.to_string()),
+        };
+        let work = Work::new(site.clone(), &self.plan, Arc::clone(&self.trainer), data);
+        match task.kind {
+            TaskKind::Train => {
+                let mut watch = |_| if self.stop.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
+                match work.train(round, &task.model.values, pool.take(), millis, &mut watch) {
+                    Ok(update) => Event::Update { site, update },
+                    Err(error) => declined(site, error.to_string()),
+                }
+            }
+            TaskKind::Evaluate => match work.evaluate(&task.model.values) {
+                Ok(metrics) => Event::Evaluated { site, round, metrics },
+                Err(error) => declined(site, error.to_string()),
+            },
+        }
+    }
+
+    fn central_job(&self, model: &ModelVersion) -> Event {
+        let result = match self.population.test() {
+            None => Err("there is no central test set".to_owned()),
+            Some(test) => match self.trainer.evaluate(&model.values, test) {
+                Ok(evaluation) => Ok((evaluation.metrics, evaluation.confusion)),
+                Err(error) => Err(error.to_string()),
+            },
+        };
+        Event::CentralEvaluation { round: model.round, result }
+    }
+}

@@ -1,0 +1,20 @@
+//! Many virtual sites on this machine: the engine of a deployment, driven without sockets.
+//!
+//! ```text
+//! Machine ── Send ──► queue ──► worker threads (one-thread pools, one buffer each) ──► Update ──► Machine
+//! ```
+//!
+//! Sites share one read-only data set; a site that does not take part costs its row numbers and nothing else. What a
+//! worker computes depends on the plan, the round and the site alone, so any number of threads gives the same bits.
+//! Memory besides the data: one model and one delta a worker, a few deltas on their way, and what the strategy holds.
+
+mod clock;
+mod driver;
+mod error;
+mod population;
+mod references;
+
+pub use driver::{Fleet, FleetOptions, FleetResult};
+pub use error::FleetError;
+pub use population::Population;
+pub use references::{Reference, references};

@@ -1,0 +1,6 @@
+//! The simulator of Synod: how one data set becomes many sites ([`partition`]), many virtual sites on this
+//! machine ([`fleet`]) and what a run looked like ([`report`]).
+
+pub mod fleet;
+pub mod partition;
+pub mod report;

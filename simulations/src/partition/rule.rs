@@ -1,0 +1,271 @@
+//! One entrance for all rules, with the checks they share.
+
+use std::collections::BTreeSet;
+
+use rand::seq::SliceRandom;
+use synod_common::plan::Partition;
+use synod_common::random::ChaCha12Rng;
+
+use super::error::PartitionError;
+use super::{dirichlet, shards, sizes};
+
+/// Splits the rows `0..labels.len()` over sites by `rule`; every row goes to exactly one site, and the rows of a site
+/// are in ascending order.
+///
+/// `clients` is the number of sites; with `natural` it may be 0 for as many as `owners` names. `owners` is the site of
+/// each row where the data says so, and only `natural` looks at it.
+///
+/// # Errors
+/// When rows, classes and sites do not fit the rule; the message says what to change.
+pub fn partition(
+    rule: &Partition,
+    clients: usize,
+    labels: &[u32],
+    classes: usize,
+    owners: Option<&[u32]>,
+    rng: &mut ChaCha12Rng,
+) -> Result<Vec<Vec<u32>>, PartitionError> {
+    let rows = labels.len();
+    let count = u32::try_from(rows).map_err(|_| PartitionError::TooManyRows { rows })?;
+    if let Some((row, label)) = labels.iter().enumerate().find(|(_, label)| **label as usize >= classes) {
+        return Err(PartitionError::Label { row, label: *label, classes });
+    }
+    if let Partition::Natural = rule {
+        return natural(clients, rows, owners.ok_or(PartitionError::NoOwners)?);
+    }
+    if clients == 0 {
+        return Err(PartitionError::NoSites);
+    }
+    if rows < clients {
+        return Err(PartitionError::TooFewRows { rows, clients, samples_min: 1 });
+    }
+    match rule {
+        Partition::Iid => Ok(cut(shuffled(count, rng), &even(rows, clients))),
+        Partition::Sizes { exponent } => Ok(cut(shuffled(count, rng), &sizes::power_law(rows, clients, *exponent))),
+        Partition::Dirichlet { alpha, samples_min } => {
+            dirichlet::split(*alpha, *samples_min, clients, rows_of_classes(labels, classes), rng)
+        }
+        Partition::Shards { classes_per_site } => {
+            shards::split(*classes_per_site, clients, rows_of_classes(labels, classes), rng)
+        }
+        Partition::Natural => Err(PartitionError::NoOwners),
+    }
+}
+
+/// `rows` over `clients` as evenly as whole numbers allow, larger ones first.
+pub(super) fn even(rows: usize, clients: usize) -> Vec<usize> {
+    (0..clients).map(|site| rows / clients + usize::from(site < rows % clients)).collect()
+}
+
+/// The rows of each class in ascending order.
+fn rows_of_classes(labels: &[u32], classes: usize) -> Vec<Vec<u32>> {
+    let mut rows = vec![Vec::new(); classes];
+    for (row, label) in (0_u32..).zip(labels) {
+        rows[*label as usize].push(row);
+    }
+    rows
+}
+
+fn shuffled(count: u32, rng: &mut ChaCha12Rng) -> Vec<u32> {
+    let mut rows: Vec<u32> = (0..count).collect();
+    rows.shuffle(rng);
+    rows
+}
+
+/// Cuts `rows` into pieces of `sizes`, each sorted.
+fn cut(rows: Vec<u32>, sizes: &[usize]) -> Vec<Vec<u32>> {
+    let mut rows = rows.into_iter();
+    sizes
+        .iter()
+        .map(|size| {
+            let mut own: Vec<u32> = rows.by_ref().take(*size).collect();
+            own.sort_unstable();
+            own
+        })
+        .collect()
+}
+
+fn natural(clients: usize, rows: usize, owners: &[u32]) -> Result<Vec<Vec<u32>>, PartitionError> {
+    if owners.len() != rows {
+        return Err(PartitionError::OwnersLength { owners: owners.len(), rows });
+    }
+    let Some(last) = owners.iter().max() else {
+        return Err(PartitionError::TooFewRows { rows, clients, samples_min: 1 });
+    };
+    let named = *last as usize + 1;
+    let sites = if clients == 0 { named } else { clients };
+    if named != sites {
+        return Err(PartitionError::OwnerCount { clients: sites, owners: named });
+    }
+    // More sites than rows leave one of them empty; seen before memory is taken for them.
+    if sites > rows {
+        let taken: BTreeSet<u32> = owners.iter().copied().collect();
+        let owner = (0_u32..).zip(&taken).find(|(i, t)| i != *t).map_or(taken.len(), |(i, _)| i as usize);
+        return Err(PartitionError::EmptyOwner { owner });
+    }
+    let mut split = vec![Vec::new(); sites];
+    for (row, owner) in (0_u32..).zip(owners) {
+        split[*owner as usize].push(row);
+    }
+    match split.iter().position(Vec::is_empty) {
+        Some(owner) => Err(PartitionError::EmptyOwner { owner }),
+        None => Ok(split),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use rand::RngExt;
+    use synod_common::ids::Digest;
+    use synod_common::random::{Purpose, run_stream};
+
+    use super::super::measures::site_class_counts;
+    use super::*;
+
+    fn labels(rows: usize, classes: u32, seed: u64) -> Vec<u32> {
+        let mut rng = run_stream(seed, Purpose::TestSplit);
+        (0..rows).map(|_| rng.random_range(0..classes)).collect()
+    }
+
+    fn split(rule: &Partition, clients: usize, labels: &[u32], seed: u64) -> Result<Vec<Vec<u32>>, PartitionError> {
+        partition(rule, clients, labels, 10, None, &mut run_stream(seed, Purpose::Partition))
+    }
+
+    fn every_row_once(split: &[Vec<u32>], rows: usize) -> bool {
+        let mut all: Vec<u32> = split.iter().flatten().copied().collect();
+        all.sort_unstable();
+        all.len() == rows && all.iter().zip(0_u32..).all(|(row, i)| *row == i)
+    }
+
+    fn digest(split: &[Vec<u32>]) -> String {
+        let mut bytes = Vec::new();
+        for site in split {
+            bytes.extend((site.len() as u64).to_le_bytes());
+            bytes.extend(site.iter().flat_map(|row| row.to_le_bytes()));
+        }
+        Digest::of(&bytes).short()
+    }
+
+    fn rules() -> impl Strategy<Value = Partition> {
+        prop_oneof![
+            Just(Partition::Iid),
+            (0.05..100.0).prop_map(|alpha| Partition::Dirichlet { alpha, samples_min: 1 }),
+            (1_u32..=10).prop_map(|classes_per_site| Partition::Shards { classes_per_site }),
+            (0.0..4.0).prop_map(|exponent| Partition::Sizes { exponent }),
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(150))]
+        #[test]
+        fn every_row_has_one_owner_and_the_seed_decides(
+            rule in rules(), clients in 1_usize..40, rows in 0_usize..1500, seed in 0_u64..1000,
+        ) {
+            let labels = labels(rows, 10, seed);
+            let first = split(&rule, clients, &labels, seed);
+            prop_assert_eq!(&first, &split(&rule, clients, &labels, seed));
+            if let Ok(sites) = first {
+                prop_assert_eq!(sites.len(), clients);
+                prop_assert!(every_row_once(&sites, rows));
+                prop_assert!(sites.iter().all(|s| !s.is_empty() && s.is_sorted()));
+            }
+        }
+
+        #[test]
+        fn natural_sites_are_the_owners(owners in prop::collection::vec(0_u32..6, 1..60)) {
+            let labels = vec![0; owners.len()];
+            let mut rng = run_stream(1, Purpose::Partition);
+            match partition(&Partition::Natural, 0, &labels, 1, Some(&owners), &mut rng) {
+                Ok(sites) => {
+                    prop_assert!(every_row_once(&sites, owners.len()));
+                    for (site, rows) in (0_u32..).zip(&sites) {
+                        prop_assert!(rows.iter().all(|row| owners[*row as usize] == site));
+                    }
+                }
+                Err(PartitionError::EmptyOwner { owner }) => prop_assert!(!owners.contains(&(owner as u32))),
+                Err(other) => prop_assert!(false, "{}", other),
+            }
+        }
+    }
+
+    #[test]
+    fn equal_sizes_differ_by_one_at_most() {
+        let sites = split(&Partition::Iid, 7, &labels(100, 10, 1), 3).unwrap();
+        let sizes: Vec<usize> = sites.iter().map(Vec::len).collect();
+        assert_eq!(sizes, [15, 15, 14, 14, 14, 14, 14]);
+    }
+
+    #[test]
+    fn another_seed_gives_another_split() {
+        let labels = labels(500, 10, 1);
+        for rule in [
+            Partition::Iid,
+            Partition::Dirichlet { alpha: 0.5, samples_min: 5 },
+            Partition::Shards { classes_per_site: 2 },
+            Partition::Sizes { exponent: 1.0 },
+        ] {
+            assert_ne!(split(&rule, 10, &labels, 1), split(&rule, 10, &labels, 2), "{rule:?}");
+        }
+    }
+
+    #[test]
+    fn draws_are_pinned() {
+        // A change here changes every recorded simulation: note it in the changelog. It also fails when an update of
+        // the crates rand or rand_distr moves draws.
+        let labels: Vec<u32> = (0..1000_u32).map(|row| row * 7 % 10).collect();
+        let pins = [
+            (Partition::Iid, "a8efc2b0"),
+            (Partition::Dirichlet { alpha: 0.3, samples_min: 10 }, "4099143f"),
+            (Partition::Shards { classes_per_site: 2 }, "f7142a56"),
+            (Partition::Sizes { exponent: 1.2 }, "cf589921"),
+        ];
+        let found: Vec<String> = pins.iter().map(|(rule, _)| digest(&split(rule, 12, &labels, 42).unwrap())).collect();
+        assert_eq!(found, pins.map(|(_, pin)| pin.to_owned()));
+    }
+
+    #[test]
+    fn sites_of_shards_have_their_number_of_classes_and_no_class_is_lost() {
+        for (clients, classes_per_site) in [(10, 1), (10, 2), (4, 3), (5, 2), (100, 2), (1, 10), (37, 10)] {
+            let labels = labels(6000, 10, 5);
+            let sites = split(&Partition::Shards { classes_per_site }, clients, &labels, 9).unwrap();
+            for rows in &sites {
+                let counts = site_class_counts(rows, &labels, 10);
+                assert_eq!(counts.iter().filter(|c| **c > 0).count(), classes_per_site as usize);
+            }
+            for class in 0..10 {
+                let shares: Vec<u64> =
+                    sites.iter().map(|rows| site_class_counts(rows, &labels, 10)[class]).filter(|c| *c > 0).collect();
+                let spread = shares.iter().max().unwrap() - shares.iter().min().unwrap();
+                assert!(spread <= 1, "class {class} is shared evenly among its holders");
+            }
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused_with_advice() {
+        let text = |rule: Partition, clients, labels: &[u32]| split(&rule, clients, labels, 1).unwrap_err().to_string();
+        let ten = labels(10, 10, 1);
+        assert!(text(Partition::Iid, 0, &ten).contains("set simulation.clients to 1"));
+        assert!(text(Partition::Iid, 11, &ten).contains("lower simulation.clients"));
+        assert!(text(Partition::Iid, 1, &[0, 10]).contains("row 1 has the label 10"));
+        assert!(text(Partition::Natural, 1, &ten).contains("site_column"));
+        let hundred: Vec<u32> = (0..100).map(|row| row % 10).collect();
+        assert!(text(Partition::Shards { classes_per_site: 11 }, 5, &hundred).contains("1 to 10"));
+        assert!(text(Partition::Shards { classes_per_site: 2 }, 4, &hundred).contains("cannot own all 10 classes"));
+        assert!(text(Partition::Shards { classes_per_site: 10 }, 50, &hundred).contains("100 or less"));
+        let rare: Vec<u32> = (0..100).map(|row| if row == 0 { 1 } else { 0 }).collect();
+        assert!(
+            text(Partition::Shards { classes_per_site: 1 }, 4, &rare).contains("class 1 has 1 rows for the 2 sites")
+        );
+        assert!(text(Partition::Dirichlet { alpha: 1.0, samples_min: 30 }, 4, &hundred).contains("samples_min"));
+        let mut rng = run_stream(1, Purpose::Partition);
+        let natural = |clients, owners: &[u32], rng: &mut ChaCha12Rng| {
+            partition(&Partition::Natural, clients, &vec![0; owners.len()], 1, Some(owners), rng).unwrap_err()
+        };
+        assert_eq!(natural(3, &[0, 1, 4], &mut rng), PartitionError::OwnerCount { clients: 3, owners: 5 });
+        assert_eq!(natural(0, &[0, u32::MAX], &mut rng), PartitionError::EmptyOwner { owner: 1 });
+        assert_eq!(natural(3, &[0, 1, 1], &mut rng), PartitionError::OwnerCount { clients: 3, owners: 2 });
+        assert_eq!(natural(0, &[0, 0, 2], &mut rng), PartitionError::EmptyOwner { owner: 1 });
+    }
+}

@@ -1,0 +1,310 @@
+//! What can be typed.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use synod_client::device::DeviceChoice;
+use synod_common::ids::SiteName;
+
+const EXIT_CODES: &str = "Exit codes: 0 done · 1 unexpected · 2 usage or configuration · 3 coordinator unreachable · \
+4 identity refused · 5 the run ended without its goal · 6 data or model does not fit · 130 interrupted";
+
+/// Federated learning in one binary: coordinator, clients and simulator.
+#[derive(Parser, Debug)]
+#[command(name = "synod", version, after_help = format!("Examples:\n  synod demo\n  synod plan new study.toml\n  synod simulate study.toml --out runs/first\n\n{EXIT_CODES}"))]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    /// Show nothing but the result.
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
+    /// Log more to standard error; twice for every message. SYNOD_LOG sets a filter instead.
+    #[arg(long, short, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+    /// Colours in messages; NO_COLOR is respected.
+    #[arg(long, global = true, value_enum, default_value_t = Color::Auto)]
+    pub(crate) color: Color,
+}
+
+/// When to use colours.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Color {
+    /// On a terminal.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum Command {
+    /// Run a whole federation on this machine: a coordinator and four client processes over QUIC.
+    #[command(after_help = "Examples:\n  synod demo\n  synod demo --out runs/demo --seed 3")]
+    Demo(DemoArgs),
+    /// Run a plan with virtual sites on this machine.
+    #[command(after_help = "Examples:\n  synod simulate plans/demo.toml\n  synod simulate plans/demo.toml --seed 2 --clients 8 --out runs/eight --json\n  SYNOD_DATA=~/data synod simulate plans/fashion-mnist.toml --threads 2")]
+    Simulate(SimulateArgs),
+    /// Write, check and show plans.
+    #[command(subcommand)]
+    Plan(PlanCommand),
+    /// Coordinate a run.
+    #[command(subcommand)]
+    Coordinator(CoordinatorCommand),
+    /// Take part in a run as a site.
+    #[command(subcommand)]
+    Client(ClientCommand),
+    /// The losses a plan may name.
+    #[command(subcommand)]
+    Losses(LossesCommand),
+    /// The strategies a plan may name.
+    #[command(subcommand)]
+    Strategies(StrategiesCommand),
+    /// Make the certificates of a federation.
+    #[command(subcommand)]
+    Certs(CertsCommand),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct DemoArgs {
+    /// Where the run is kept [default: synod-out/demo-N, a new one each time].
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// The seed of every draw.
+    #[arg(long)]
+    pub(crate) seed: Option<u64>,
+    /// Rounds to run.
+    #[arg(long)]
+    pub(crate) rounds: Option<u32>,
+    /// Print the comparison as one JSON object.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct SimulateArgs {
+    /// The plan.
+    #[arg(value_name = "PLAN.toml")]
+    pub(crate) plan: PathBuf,
+    /// The folder that the plan's file names are relative to [default: the plan's own folder].
+    #[arg(long, env = "SYNOD_DATA", value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// Use this seed instead of the plan's: another run, with another digest.
+    #[arg(long)]
+    pub(crate) seed: Option<u64>,
+    /// Simulate so many sites instead of the plan's: another run, with another digest.
+    #[arg(long)]
+    pub(crate) clients: Option<u32>,
+    /// Run so many rounds instead of the plan's: another run, with another digest.
+    #[arg(long)]
+    pub(crate) rounds: Option<u32>,
+    /// Worker threads [default: one a core]. The result does not depend on it.
+    #[arg(long)]
+    pub(crate) threads: Option<usize>,
+    /// Where the run is kept [default: synod-out/NAME-N, a new one each time].
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// The device that trains: auto, cpu, wgpu:N, cuda:N.
+    #[arg(long, default_value = "auto")]
+    pub(crate) device: DeviceChoice,
+    /// Compare with other ways to train: each site alone, FedAvg, all data pooled.
+    #[arg(long, value_enum, value_delimiter = ',')]
+    pub(crate) compare: Vec<Compare>,
+    /// Print events as JSON lines to standard output.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// What to compare a run with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Compare {
+    /// Each site trains by itself.
+    Alone,
+    /// The same plan with plain averaging.
+    Fedavg,
+    /// All samples in one place.
+    Pooled,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum PlanCommand {
+    /// Write a commented plan to begin with.
+    #[command(after_help = "Examples:\n  synod plan new study.toml\n  synod plan new heart.toml --template csv")]
+    New {
+        /// The file to write; it must not exist.
+        file: PathBuf,
+        /// What the data looks like.
+        #[arg(long, value_enum, default_value_t = Template::Digits)]
+        template: Template,
+    },
+    /// Check a plan and print its digest; all problems are shown at once.
+    #[command(after_help = "Examples:\n  synod plan check plans/demo.toml\n  synod plan check plans/demo.toml --json")]
+    Check {
+        /// The plan.
+        file: PathBuf,
+        /// Print one JSON object.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print the plan complete with defaults: what the digest is taken of.
+    #[command(after_help = "Examples:\n  synod plan show plans/demo.toml")]
+    Show {
+        /// The plan.
+        file: PathBuf,
+        /// Print one JSON object.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Plans to begin with.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Template {
+    /// The digits inside the binary: runs at once.
+    Digits,
+    /// Images in IDX files.
+    Idx,
+    /// Tables in CSV files.
+    Csv,
+    /// Arrays in NPZ archives.
+    Npz,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum CoordinatorCommand {
+    /// Coordinate one run of a plan and end with it.
+    #[command(after_help = "Examples:\n  synod coordinator serve study.toml --identity certs/coordinator --listen 0.0.0.0:7443\n  synod coordinator serve plans/demo.toml --identity certs/coordinator --listen 127.0.0.1:0 --json")]
+    Serve(ServeArgs),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ServeArgs {
+    /// The plan.
+    #[arg(value_name = "PLAN.toml")]
+    pub(crate) plan: PathBuf,
+    /// The coordinator's identity folder, from `synod certs`.
+    #[arg(long, env = "SYNOD_IDENTITY", value_name = "DIR")]
+    pub(crate) identity: PathBuf,
+    /// The UDP address to listen on; port 0 lets the system choose.
+    #[arg(long, env = "SYNOD_LISTEN", default_value = "0.0.0.0:7443")]
+    pub(crate) listen: SocketAddr,
+    /// Where the run is kept [default: synod-out/NAME-N, a new one each time].
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// A folder with the plan's files, to measure the global model on the central test set. Without it only the sites
+    /// measure; the digits need none.
+    #[arg(long, env = "SYNOD_DATA", value_name = "DIR")]
+    pub(crate) test_data: Option<PathBuf>,
+    /// Print the address and events as JSON lines to standard output.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum ClientCommand {
+    /// Take part in one run and end with it.
+    #[command(after_help = "Examples:\n  synod client run --coordinator study.example.org:7443 --identity certs/st-vincent --data /srv/study\n  synod client run --coordinator 127.0.0.1:7443 --identity certs/site-0 --rehearse")]
+    Run(ClientArgs),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ClientArgs {
+    /// The coordinator, as host:port.
+    #[arg(long, env = "SYNOD_COORDINATOR")]
+    pub(crate) coordinator: String,
+    /// This site's identity folder, from `synod certs`.
+    #[arg(long, env = "SYNOD_IDENTITY", value_name = "DIR")]
+    pub(crate) identity: PathBuf,
+    /// The folder with this site's samples, in the files that the plan names.
+    #[arg(long, env = "SYNOD_DATA", value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// Use the samples that the plan's [simulation] section gives to the site of this name, instead of the site's own:
+    /// a rehearsal with real processes.
+    #[arg(long)]
+    pub(crate) rehearse: bool,
+    /// The device that trains: auto, cpu, wgpu:N, cuda:N.
+    #[arg(long, default_value = "auto")]
+    pub(crate) device: DeviceChoice,
+    /// How long to try to reach the coordinator before giving up, like 30s or 2h.
+    #[arg(long, default_value = "10m", value_parser = humantime::parse_duration)]
+    pub(crate) patience: Duration,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum LossesCommand {
+    /// List the losses.
+    #[command(after_help = "Examples:\n  synod losses list\n  synod losses list --json")]
+    List {
+        /// Print one JSON object.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show formula, shapes, options and source of a loss.
+    #[command(after_help = "Examples:\n  synod losses show cross_entropy\n  synod losses show margin_control")]
+    Show {
+        /// The loss.
+        name: String,
+    },
+    /// Check losses against a file of golden cases: values and gradients.
+    #[command(after_help = "Examples:\n  synod losses eval client/losses/tests/golden/17-fedld.json")]
+    Eval {
+        /// The file.
+        file: PathBuf,
+    },
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum StrategiesCommand {
+    /// List the strategies with their options.
+    #[command(after_help = "Examples:\n  synod strategies list\n  synod strategies list --json")]
+    List {
+        /// Print one JSON object.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum CertsCommand {
+    /// Make the authority of a federation.
+    #[command(after_help = "Examples:\n  synod certs authority study-a --out certs/authority")]
+    Authority {
+        /// Its name.
+        name: SiteName,
+        /// Where to keep it. Whoever has this folder can make identities.
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+        /// How long it is valid, like 365days.
+        #[arg(long, default_value = "1825days", value_parser = humantime::parse_duration)]
+        validity: Duration,
+    },
+    /// Make the identity of a coordinator.
+    #[command(after_help = "Examples:\n  synod certs coordinator main --authority certs/authority --out certs/coordinator")]
+    Coordinator(IdentityArgs),
+    /// Make the identity of a site.
+    #[command(after_help = "Examples:\n  synod certs site st-vincent --authority certs/authority --out certs/st-vincent")]
+    Site(IdentityArgs),
+    /// Show who an identity folder is, and until when.
+    #[command(after_help = "Examples:\n  synod certs show certs/st-vincent")]
+    Show {
+        /// The identity folder.
+        folder: PathBuf,
+    },
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct IdentityArgs {
+    /// Its name: lower-case letters, digits and hyphens.
+    pub(crate) name: SiteName,
+    /// The authority's folder.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) authority: PathBuf,
+    /// Where to keep the identity.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    /// How long it is valid, like 30days.
+    #[arg(long, default_value = "90days", value_parser = humantime::parse_duration)]
+    pub(crate) validity: Duration,
+}

@@ -1,0 +1,96 @@
+//! `synod client run`.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use synod_client::catalogue::Zoo;
+use synod_client::data;
+use synod_client::device::DeviceChoice;
+use synod_client::session::{Loaded, Loader, SessionError, SessionOptions, SiteEvent, load_folder, run as run_session};
+use synod_client::train::Trainer;
+use synod_common::ids::SiteName;
+use synod_common::plan::{Plan, Source};
+use synod_simulations::fleet::Population;
+
+use super::args::ClientArgs;
+use super::display::Display;
+use super::exit::{Exit, Failure, OrExit, Outcome};
+use super::serve::load_identity;
+use super::stop;
+
+pub(crate) fn run(args: ClientArgs, quiet: bool) -> Outcome {
+    let identity = load_identity(&args.identity)?;
+    let display = Display::new(quiet);
+    // A device that is not there is better found now than when the plan has come.
+    args.device.open().or_exit(Exit::Usage)?;
+    let options = SessionOptions {
+        identity,
+        coordinator: args.coordinator,
+        release: env!("CARGO_PKG_VERSION").to_owned(),
+        unreachable_max: args.patience,
+        loader: loader(args.data, args.rehearse, args.device),
+    };
+    let watch = move |event: SiteEvent| match event {
+        SiteEvent::Joined { site, plan, digest, samples } => {
+            display.say(format!("{site} takes part in {plan} (plan {}) with {samples} training samples", digest.short()));
+        }
+        SiteEvent::Retrying { reason, pause } => {
+            display.say(format!("no connection: {reason}; next attempt in {:.1} s", pause.as_secs_f64()));
+        }
+        SiteEvent::TaskStarted { round, trains: true } => display.say(format!("round {round}: training")),
+        SiteEvent::TaskStarted { round, trains: false } => display.say(format!("model of round {round}: measuring")),
+        SiteEvent::Accepted { round, loss } => {
+            let loss = loss.map(|l| format!(", loss {l:.3}")).unwrap_or_default();
+            display.say(format!("round {round}: update accepted{loss}"));
+        }
+        SiteEvent::Refused(left_out, round) => display.say(format!("round {round}: not counted: {}", left_out.reason)),
+    };
+    let runtime = stop::runtime()?;
+    let interrupt = stop::signal("the coordinator is told");
+    let finish = runtime.block_on(run_session(options, Box::new(watch), interrupt));
+    // Training that nobody waits for any more must not keep the process.
+    runtime.shutdown_background();
+    match finish {
+        Ok(finish) if finish.completed => {
+            super::out::line(format!("the run is done; model {}", finish.model));
+            Ok(Exit::Done)
+        }
+        Ok(finish) => Err(Failure::new(Exit::Unfinished, format!("the coordinator ended the run: {}", finish.reason), None)),
+        Err(error) => {
+            let exit = match error {
+                SessionError::Unreachable { .. } => Exit::Unreachable,
+                SessionError::Refused { .. } => Exit::Identity,
+                SessionError::Unfit(_) => Exit::Data,
+                SessionError::Interrupted => Exit::Interrupted,
+            };
+            Err(Failure::new(exit, error, None))
+        }
+    }
+}
+
+fn loader(folder: Option<PathBuf>, rehearse: bool, device: DeviceChoice) -> Loader {
+    Arc::new(move |text, site| {
+        if rehearse {
+            return load_share(text, site, folder.as_deref(), &device);
+        }
+        let Some(folder) = &folder else {
+            return Err("this site has no samples: say where they are with --data DIR, or rehearse with --rehearse".to_owned());
+        };
+        load_folder(text, site, folder, &device)
+    })
+}
+
+/// The samples that the plan's simulation gives to the site `site`.
+fn load_share(text: &str, site: &SiteName, folder: Option<&Path>, device: &DeviceChoice) -> Result<(Arc<Plan>, Loaded), String> {
+    let plan = Arc::new(Plan::read(text, &Zoo).map_err(|e| e.to_string())?);
+    let folder = match folder {
+        Some(folder) => folder,
+        None if plan.data.source == Source::Digits => Path::new("."),
+        None => return Err("say where the plan's files are with --data DIR".to_owned()),
+    };
+    let loaded = data::load(&plan, folder).map_err(|e| e.to_string())?;
+    let population = Population::new(&plan, &loaded).map_err(|e| e.to_string())?;
+    let data = population.site(site).map_err(|e| e.to_string())?;
+    let trainer = Trainer::new(Arc::clone(&plan), device).map_err(|e| e.to_string())?;
+    Ok((plan, (Arc::new(trainer), data)))
+}

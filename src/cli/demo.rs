@@ -1,0 +1,196 @@
+//! `synod demo`: a whole federation of real processes on this machine.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use serde::Deserialize;
+use synod_certs::throwaway;
+use synod_client::device::DeviceChoice;
+use synod_common::event::{Outcome as RunOutcome, RunEvent, Stamped};
+use synod_common::ids::{Digest, SiteName};
+use synod_common::plan::Plan;
+use synod_simulations::fleet::{FleetOptions, Population, Reference, references};
+use synod_simulations::report::{ComparisonRow, ReportInput, html, table};
+
+use super::args::DemoArgs;
+use super::display::Display;
+use super::exit::{Exit, Failure, OrExit, Outcome};
+use super::folder::{RunFolder, row, write_durably};
+use super::{out, plan_file, stop};
+
+const PLAN: &str = include_str!("../../plans/demo.toml");
+/// How long the coordinator process may take to say where it listens.
+const LISTENING_MAX: Duration = Duration::from_secs(30);
+/// How long client processes may take to end once the coordinator has.
+const FAREWELL_MAX: Duration = Duration::from_secs(15);
+
+pub(crate) fn run(args: &DemoArgs, quiet: bool) -> Outcome {
+    let mut plan = plan_file::parse(PLAN, "the demo's plan")?.as_ref().clone();
+    plan.seed = args.seed.unwrap_or(plan.seed);
+    plan.rounds = args.rounds.unwrap_or(plan.rounds);
+    let plan = plan_file::parse(&plan.to_toml(), "the demo's plan with the command line's overrides")?;
+    let display = Display::new(quiet);
+    let runtime = stop::runtime()?;
+    let stopped = stop::flag(&runtime, "the run folder is kept as it is");
+    let path = args.out.clone().unwrap_or_else(|| RunFolder::unused(Path::new("synod-out"), "demo"));
+    let processes = run_processes(&plan, &path, &display, &stopped)?;
+    if processes.outcome != RunOutcome::Completed {
+        return Ok(super::simulate::exit_of(&processes.outcome));
+    }
+    let note = "a coordinator and four client processes over QUIC";
+    let mut rows = vec![row("global model (FedLD)", note, &processes.events)];
+    rows.extend(compare(&plan, &display, &stopped)?);
+    let report = write_report(&path, &plan, &processes.events, &rows)?;
+    if args.json {
+        out::json(&serde_json::json!({ "version": 1, "comparison": rows, "model": processes.model, "folder": path, "report": report }));
+        return Ok(Exit::Done);
+    }
+    out::line(table(&rows));
+    out::line(format!("model hash  {}", processes.model));
+    out::line(format!("run folder  {}", path.display()));
+    for (file, what) in [
+        ("report.html", "plots: open it in a browser"),
+        ("model.safetensors", "the global model"),
+        ("plan.toml", "the resolved plan; its digest is in plan.digest"),
+        ("events.jsonl", "everything that happened"),
+    ] {
+        out::line(format!("  {file:18} {what}"));
+    }
+    let plan_path = path.join("plan.toml");
+    out::line("\nWhat to try next");
+    out::line(format!("  synod simulate {} --compare alone,fedavg,pooled   # the same run without sockets: the same hash", plan_path.display()));
+    out::line(format!("  synod simulate {} --seed 8 --clients 8", plan_path.display()));
+    out::line("  synod plan new study.toml && synod plan check study.toml");
+    Ok(if stopped.load(Ordering::Relaxed) { Exit::Interrupted } else { Exit::Done })
+}
+
+/// What the processes left.
+struct Processes {
+    events: Vec<Stamped>,
+    outcome: RunOutcome,
+    model: Digest,
+}
+
+/// A child that does not outlive us.
+struct Process(Child);
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A line of the coordinator's standard output.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Line {
+    Event(Box<Stamped>),
+    Listening { address: std::net::SocketAddr },
+}
+
+#[expect(clippy::disallowed_methods, reason = "certificates are dated by the wall clock, and this is an edge")]
+fn now() -> std::time::SystemTime {
+    std::time::SystemTime::now()
+}
+
+fn run_processes(plan: &Arc<Plan>, path: &Path, display: &Display, stopped: &AtomicBool) -> Result<Processes, Failure> {
+    let keys = tempfile::tempdir().or_exit(Exit::Usage)?;
+    let clients = plan.simulation.as_ref().map_or(0, |s| s.clients);
+    let names: Vec<SiteName> = (0..clients).filter_map(|i| SiteName::new(&format!("site-{i}")).ok()).collect();
+    let identities = throwaway(&names, keys.path(), now()).or_exit(Exit::Identity)?;
+    display.say("made a throwaway authority and five identities");
+    let plan_path = keys.path().join("plan.toml");
+    std::fs::write(&plan_path, plan.to_toml()).or_exit(Exit::Usage)?;
+    let program = std::env::current_exe().or_exit(Exit::Unexpected)?;
+    let mut serve = Command::new(&program);
+    serve.args(["coordinator", "serve", "--json", "--quiet", "--listen", "127.0.0.1:0", "--identity"]);
+    serve.arg(&identities.coordinator).arg("--out").arg(path).arg(&plan_path).stdout(Stdio::piped()).stdin(Stdio::null());
+    let mut coordinator = Process(serve.spawn().or_exit(Exit::Unexpected)?);
+    let lines = read_lines(&mut coordinator)?;
+    let address = match lines.recv_timeout(LISTENING_MAX) {
+        Ok(Line::Listening { address }) => address,
+        Ok(Line::Event(_)) | Err(_) => {
+            return Err(Failure::new(Exit::Unexpected, "the coordinator process did not begin; its message is above", None));
+        }
+    };
+    display.say(format!("the coordinator process listens on {address} (QUIC, mutual TLS 1.3)"));
+    let mut sites = Vec::new();
+    for folder in identities.sites.values() {
+        let mut client = Command::new(&program);
+        client.args(["client", "run", "--quiet", "--rehearse", "--device", "cpu", "--patience", "60s", "--coordinator"]);
+        client.arg(address.to_string()).arg("--identity").arg(folder).stdout(Stdio::null()).stdin(Stdio::null());
+        sites.push(Process(client.spawn().or_exit(Exit::Unexpected)?));
+    }
+    display.say(format!("{} client processes started", sites.len()));
+    let mut events = Vec::new();
+    let mut finished = None;
+    while let Ok(line) = lines.recv() {
+        let Line::Event(stamped) = line else { continue };
+        display.show(&stamped.event);
+        if let RunEvent::RunFinished { outcome, model, .. } = &stamped.event {
+            finished = Some((outcome.clone(), *model));
+        }
+        if !matches!(stamped.event, RunEvent::Progress { .. }) {
+            events.push(*stamped);
+        }
+    }
+    let _ = coordinator.0.wait();
+    wait_for(&mut sites);
+    match finished {
+        Some((outcome, model)) => Ok(Processes { events, outcome, model }),
+        None if stopped.load(Ordering::Relaxed) => Ok(Processes { events, outcome: RunOutcome::Interrupted, model: Digest([0; 32]) }),
+        None => Err(Failure::new(Exit::Unexpected, "the coordinator process ended early; its message is above", None)),
+    }
+}
+
+fn read_lines(process: &mut Process) -> Result<mpsc::Receiver<Line>, Failure> {
+    let Some(stdout) = process.0.stdout.take() else {
+        return Err(Failure::new(Exit::Unexpected, "the coordinator process has no output", None));
+    };
+    let (lines, inbox) = mpsc::channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+            if let Ok(line) = serde_json::from_str(&line)
+                && lines.send(line).is_err()
+            {
+                return;
+            }
+        }
+    });
+    Ok(inbox)
+}
+
+/// Client processes end by themselves once the run is over; one that does not is ended.
+fn wait_for(sites: &mut Vec<Process>) {
+    let step = Duration::from_millis(20);
+    let mut waited = Duration::ZERO;
+    while waited < FAREWELL_MAX && sites.iter_mut().any(|s| matches!(s.0.try_wait(), Ok(None))) {
+        std::thread::sleep(step);
+        waited += step;
+    }
+    sites.clear();
+}
+
+fn compare(plan: &Arc<Plan>, display: &Display, stopped: &AtomicBool) -> Result<Vec<ComparisonRow>, Failure> {
+    let loaded = synod_client::data::load(plan, Path::new(".")).or_exit(Exit::Data)?;
+    let population = Population::new(plan, &loaded).or_exit(Exit::Data)?;
+    let options = FleetOptions { threads: std::thread::available_parallelism().map_or(1, std::num::NonZero::get) };
+    let which = [Reference::Fedavg, Reference::Alone, Reference::Pooled];
+    let mut progress = |name: &str| display.say(format!("comparing with: {name}"));
+    references(plan, &population, &which, &DeviceChoice::Cpu, options, stopped, &mut progress).or_exit(Exit::Data)
+}
+
+fn write_report(path: &Path, plan: &Plan, events: &[Stamped], rows: &[ComparisonRow]) -> Result<PathBuf, Failure> {
+    let plan_toml = plan.to_toml();
+    let title = Some("Synod demo: four sites, one model");
+    let input = ReportInput { title, plan, plan_toml: &plan_toml, events, comparison: rows, site_class_counts: None };
+    let report = path.join("report.html");
+    write_durably(&report, html(&input).as_bytes()).or_exit(Exit::Unexpected)?;
+    Ok(report)
+}

@@ -1,0 +1,217 @@
+//! Live progress on standard error, from the one stream of events: bars on a terminal, plain lines otherwise.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use synod_common::event::{Outcome, RunEvent};
+use synod_common::ids::{RoundId, SiteName};
+use synod_common::metrics::Metrics;
+
+use super::out;
+
+/// Sites that get a line of their own on a terminal.
+const SITE_BARS_MAX: usize = 12;
+
+/// Shows a run.
+pub(crate) struct Display(Mutex<State>);
+
+struct State {
+    quiet: bool,
+    bars: Option<MultiProgress>,
+    overall: Option<ProgressBar>,
+    sites: BTreeMap<SiteName, ProgressBar>,
+    rounds: u64,
+    cohort: usize,
+    loss: (f64, u64),
+    committed: Option<Committed>,
+    rounds_ms: u64,
+    bytes: u64,
+}
+
+struct Committed {
+    round: RoundId,
+    took_part: usize,
+    left_out: Vec<String>,
+    ms: u64,
+    loss: Option<f64>,
+}
+
+impl Display {
+    /// Shows nothing when `quiet`, bars when a person watches, lines otherwise.
+    pub(crate) fn new(quiet: bool) -> Self {
+        let bars = (!quiet && out::is_watched()).then(MultiProgress::new);
+        Self(Mutex::new(State {
+            quiet,
+            bars,
+            overall: None,
+            sites: BTreeMap::new(),
+            rounds: 0,
+            cohort: 0,
+            loss: (0.0, 0),
+            committed: None,
+            rounds_ms: 0,
+            bytes: 0,
+        }))
+    }
+
+    /// A line that stays.
+    pub(crate) fn say(&self, text: impl std::fmt::Display) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).say(&text.to_string());
+    }
+
+    /// Takes one event.
+    pub(crate) fn show(&self, event: &RunEvent) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).show(event);
+    }
+}
+
+fn bar(template: &str, length: u64) -> ProgressBar {
+    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::new(length).with_style(style.progress_chars("━╸ "))
+}
+
+impl State {
+    fn say(&self, text: &str) {
+        if self.quiet {
+            return;
+        }
+        match &self.bars {
+            Some(bars) => {
+                let _ = bars.println(text);
+            }
+            None => out::note(text),
+        }
+    }
+
+    fn show(&mut self, event: &RunEvent) {
+        match event {
+            RunEvent::RunStarted { name, plan, rounds, strategy, parameters, .. } => {
+                self.rounds = *rounds;
+                self.say(&format!(
+                    "run {name} (plan {}): {rounds} rounds of {strategy}, {parameters} parameters",
+                    plan.short()
+                ));
+                if let Some(bars) = &self.bars {
+                    let overall = bar("{prefix:14} {bar:30.cyan} {pos}/{len} {msg}", *rounds).with_prefix("rounds");
+                    self.overall = Some(bars.add(overall));
+                }
+            }
+            RunEvent::SiteArrived { site, samples, .. } => {
+                if self.rounds_ms == 0 && self.sites.len() < SITE_BARS_MAX {
+                    let samples = samples.map(|s| format!(" with {s} training samples")).unwrap_or_default();
+                    self.say(&format!("  {site} is there{samples}"));
+                }
+                if let Some(bars) = &self.bars
+                    && self.sites.len() < SITE_BARS_MAX
+                    && !self.sites.contains_key(site)
+                {
+                    let line = bar("  {prefix:14} {bar:20.green} {msg}", 1).with_prefix(site.to_string());
+                    self.sites.insert(site.clone(), bars.add(line));
+                }
+            }
+            RunEvent::SiteLeft { site, reason } => self.say(&format!("  {site} left: {reason}")),
+            RunEvent::RoundStarted { cohort, .. } => {
+                self.flush(None);
+                self.cohort = cohort.len();
+                self.loss = (0.0, 0);
+                for line in self.sites.values() {
+                    line.set_position(0);
+                    line.set_message("waiting");
+                }
+                for name in cohort {
+                    self.on_site(name, |line| line.set_message("has the model"));
+                }
+            }
+            RunEvent::Progress { site, step, steps, loss, .. } => self.on_site(site, |line| {
+                line.set_length((*steps).max(1));
+                line.set_position(*step);
+                line.set_message(format!("training, loss {loss:.3}"));
+            }),
+            RunEvent::UpdateAccepted { site, train, after, train_ms, bytes_up, bytes_down, .. } => {
+                self.bytes += bytes_up + bytes_down;
+                if let Some(loss) = train.get("loss") {
+                    self.loss = (self.loss.0 + loss, self.loss.1 + 1);
+                }
+                let accuracy = accuracy(after.as_ref()).map(|a| format!(", own accuracy {a}")).unwrap_or_default();
+                let loss = train.get("loss").map(|l| format!("loss {l:.3}")).unwrap_or_default();
+                self.on_site(site, |line| {
+                    line.set_position(line.length().unwrap_or(1));
+                    line.set_message(format!("done in {:.1} s, {loss}{accuracy}", *train_ms as f64 / 1000.0));
+                });
+            }
+            RunEvent::UpdateRefused { round, site, reason } => {
+                self.say(&format!("  round {round}: {site} refused: {reason}"));
+            }
+            RunEvent::RoundCommitted { round, took_part, left_out, ms, .. } => {
+                self.flush(None);
+                self.rounds_ms += ms;
+                let left_out = left_out.iter().map(|l| format!("{} ({})", l.site, l.reason)).collect();
+                let loss = (self.loss.1 > 0).then(|| self.loss.0 / self.loss.1 as f64);
+                self.committed =
+                    Some(Committed { round: *round, took_part: took_part.len(), left_out, ms: *ms, loss });
+                if let Some(overall) = &self.overall {
+                    overall.set_position(round.0);
+                }
+            }
+            RunEvent::RoundRetried { round, updates, updates_min, .. } => {
+                self.say(&format!("round {round} had {updates} of {updates_min} updates and is tried again"));
+            }
+            RunEvent::Evaluated { round, metrics, .. } => self.flush(Some((*round, metrics))),
+            RunEvent::SiteEvaluated { site, metrics, .. } => {
+                if self.sites.contains_key(site) || self.bars.is_none() && self.cohort <= SITE_BARS_MAX {
+                    self.flush(None);
+                    let accuracy = accuracy(Some(metrics)).unwrap_or_default();
+                    self.say(&format!("  {site}: final model has accuracy {accuracy} on {} held-out samples", metrics.samples));
+                }
+            }
+            RunEvent::RunFinished { outcome, rounds, model, ms, bytes_down, bytes_up } => {
+                self.flush(None);
+                if let Some(bars) = &self.bars {
+                    let _ = bars.clear();
+                }
+                let how = match outcome {
+                    Outcome::Completed => format!("done: {rounds} rounds"),
+                    Outcome::Stopped { reason } => format!("stopped after {rounds} rounds: {reason}"),
+                    Outcome::Interrupted => format!("interrupted after {rounds} rounds"),
+                };
+                let (seconds, megabytes) = (*ms as f64 / 1000.0, (bytes_up + bytes_down) as f64 / 1e6);
+                self.say(&format!("{how} in {seconds:.1} s, {megabytes:.1} MB, model {}", model.short()));
+            }
+        }
+    }
+
+    fn on_site(&self, site: &SiteName, change: impl FnOnce(&ProgressBar)) {
+        if let Some(line) = self.sites.get(site) {
+            change(line);
+        }
+    }
+
+    /// Shows the last committed round, with the test metrics if they are its own.
+    fn flush(&mut self, evaluated: Option<(RoundId, &Metrics)>) {
+        let Some(c) = self.committed.take() else { return };
+        let test = evaluated.filter(|(round, _)| *round == c.round).map(|(_, m)| m);
+        let left = self.rounds.saturating_sub(c.round.0).saturating_mul(self.rounds_ms / c.round.0.max(1));
+        let mut text = format!("round {:>3}/{}", c.round, self.rounds);
+        if let Some(loss) = c.loss {
+            text += &format!("  loss {loss:.3}");
+        }
+        if let Some(accuracy) = accuracy(test) {
+            text += &format!("  test accuracy {accuracy}");
+        }
+        text += &format!("  {} of {} sites  {:.2} s", c.took_part, self.cohort, c.ms as f64 / 1000.0);
+        text += &format!("  {:.1} MB", self.bytes as f64 / 1e6);
+        if left > 0 {
+            text += &format!("  about {} left", humantime::format_duration(Duration::from_secs(left.div_ceil(1000))));
+        }
+        if !c.left_out.is_empty() {
+            text += &format!("  left out: {}", c.left_out.join("; "));
+        }
+        self.say(&text);
+    }
+}
+
+fn accuracy(metrics: Option<&Metrics>) -> Option<String> {
+    metrics?.get("accuracy").map(|a| format!("{:.1} %", a * 100.0))
+}

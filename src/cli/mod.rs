@@ -1,0 +1,79 @@
+//! The command line: arguments in, exit code out.
+
+mod args;
+mod certs;
+mod client;
+mod demo;
+mod display;
+mod exit;
+mod folder;
+mod host;
+mod losses;
+mod out;
+mod plan;
+mod plan_file;
+mod serve;
+mod simulate;
+mod stop;
+mod strategies;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Cli, Command, CoordinatorCommand, ClientCommand};
+use exit::Exit;
+
+/// Parses the arguments and runs the command.
+pub(crate) fn run() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            let wrong = error.use_stderr();
+            return if wrong { Exit::Usage } else { Exit::Done }.into();
+        }
+    };
+    log(cli.verbose);
+    let colour = match cli.color {
+        args::Color::Auto => None,
+        args::Color::Always => Some(true),
+        args::Color::Never => Some(false),
+    };
+    let _ = miette::set_hook(Box::new(move |_| {
+        let mut handler = miette::MietteHandlerOpts::new().context_lines(1).width(110);
+        if let Some(colour) = colour {
+            handler = handler.color(colour);
+        }
+        Box::new(handler.build())
+    }));
+    let outcome = match cli.command {
+        Command::Demo(args) => demo::run(&args, cli.quiet),
+        Command::Simulate(args) => simulate::run(&args, cli.quiet),
+        Command::Plan(command) => plan::run(&command),
+        Command::Coordinator(CoordinatorCommand::Serve(args)) => serve::run(args, cli.quiet),
+        Command::Client(ClientCommand::Run(args)) => client::run(args, cli.quiet),
+        Command::Losses(command) => losses::run(&command),
+        Command::Strategies(command) => strategies::run(&command),
+        Command::Certs(command) => certs::run(&command),
+    };
+    match outcome {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            out::note(format!("{:?}", failure.report));
+            failure.exit.into()
+        }
+    }
+}
+
+fn log(verbose: u8) {
+    use tracing_subscriber::EnvFilter;
+    let default = match verbose {
+        0 => "warn",
+        1 => "info,quinn=warn",
+        2 => "debug,quinn=info",
+        _ => "trace",
+    };
+    let filter = EnvFilter::try_from_env("SYNOD_LOG").unwrap_or_else(|_| EnvFilter::new(default));
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+}

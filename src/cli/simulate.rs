@@ -1,0 +1,140 @@
+//! `synod simulate`.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use synod_client::data::{self, Loaded};
+use synod_client::train::Trainer;
+use synod_common::event::{Outcome as RunOutcome, RunEvent};
+use synod_common::plan::{Partition, Plan};
+use synod_simulations::fleet::{Fleet, FleetOptions, Population, Reference, references};
+use synod_simulations::report::{ComparisonRow, table};
+
+use super::args::{Compare, SimulateArgs};
+use super::display::Display;
+use super::exit::{Exit, Failure, OrExit, Outcome};
+use super::folder::{RunFolder, row};
+use super::host::RunHost;
+use super::{out, plan_file, stop};
+
+pub(crate) fn run(args: &SimulateArgs, quiet: bool) -> Outcome {
+    let plan = with_overrides(&plan_file::read(&args.plan)?, args)?;
+    let runtime = stop::runtime()?;
+    let stop = stop::flag(&runtime, "the model of the last finished round is kept");
+    let display = Display::new(quiet);
+    let loaded = load(&plan, args.data.as_deref(), &args.plan)?;
+    for note in &loaded.notes {
+        display.say(format!("note: {note}"));
+    }
+    let population = Population::new(&plan, &loaded).or_exit(Exit::Data)?;
+    let trainer = Arc::new(Trainer::new(Arc::clone(&plan), &args.device).or_exit(Exit::Data)?);
+    let path = args.out.clone().unwrap_or_else(|| RunFolder::unused(Path::new("synod-out"), &file_name(&plan.name)));
+    let run_folder = Arc::new(RunFolder::create(&path, &plan)?);
+    let options = FleetOptions { threads: args.threads.unwrap_or_else(cores) };
+    let sink = |event: &RunEvent| {
+        let stamped = run_folder.record(event);
+        if args.json {
+            out::json(&stamped);
+        }
+        display.show(event);
+    };
+    let host = RunHost { folder: Arc::clone(&run_folder), central: None };
+    let fleet = Fleet { plan: Arc::clone(&plan), trainer, population: &population, host: &host, sink: &sink, stop: &stop };
+    let result = fleet.run(options).or_exit(Exit::Data)?;
+    run_folder.save_model(&result.model)?;
+    let mut rows = vec![row("global model", "", &run_folder.events())];
+    let which = args.compare.iter().map(|c| match c {
+        Compare::Alone => Reference::Alone,
+        Compare::Fedavg => Reference::Fedavg,
+        Compare::Pooled => Reference::Pooled,
+    });
+    let which: Vec<Reference> = which.collect();
+    if result.outcome == RunOutcome::Completed {
+        rows.extend(compare(&plan, &population, &which, args, options, &stop, &display)?);
+    }
+    let report = run_folder.write_report(&rows)?;
+    if args.json {
+        out::json(&serde_json::json!({ "comparison": rows, "folder": run_folder.path(), "report": report }));
+    } else {
+        out::line(table(&rows));
+        out::line(format!("model hash  {}", result.model.digest));
+        out::line(format!("run folder  {}", run_folder.path().display()));
+        out::line(format!("report      {}", report.display()));
+    }
+    Ok(exit_of(&result.outcome))
+}
+
+fn compare(
+    plan: &Arc<Plan>,
+    population: &Population,
+    which: &[Reference],
+    args: &SimulateArgs,
+    options: FleetOptions,
+    stop: &AtomicBool,
+    display: &Display,
+) -> Result<Vec<ComparisonRow>, Failure> {
+    let mut progress = |name: &str| display.say(format!("comparing with: {name}"));
+    references(plan, population, which, &args.device, options, stop, &mut progress).or_exit(Exit::Data)
+}
+
+/// The exit code of a run's end.
+pub(crate) fn exit_of(outcome: &RunOutcome) -> Exit {
+    match outcome {
+        RunOutcome::Completed => Exit::Done,
+        RunOutcome::Stopped { .. } => Exit::Unfinished,
+        RunOutcome::Interrupted => Exit::Interrupted,
+    }
+}
+
+/// Loads all data of a plan, with a hint where it was looked for.
+pub(crate) fn load(plan: &Plan, data: Option<&Path>, plan_file: &Path) -> Result<Loaded, Failure> {
+    let own = parent(plan_file);
+    let folder = data.unwrap_or(&own);
+    data::load(plan, folder).map_err(|error| {
+        let help = data.is_none().then_some(
+            "the plan's file names were looked for beside the plan; say where they are with --data DIR or SYNOD_DATA",
+        );
+        Failure::new(Exit::Data, error, help)
+    })
+}
+
+/// The plan with the command line's overrides: another plan with another digest.
+fn with_overrides(plan: &Arc<Plan>, args: &SimulateArgs) -> Result<Arc<Plan>, Failure> {
+    let mut changed = plan.as_ref().clone();
+    if let Some(seed) = args.seed {
+        changed.seed = seed;
+    }
+    if let Some(rounds) = args.rounds {
+        changed.rounds = rounds;
+    }
+    if let Some(clients) = args.clients {
+        let Some(simulation) = &mut changed.simulation else {
+            let help = "add [simulation] with clients and a partition";
+            return Err(Failure::new(Exit::Usage, "--clients needs a plan with a [simulation] section", Some(help)));
+        };
+        if simulation.partition == Partition::Natural {
+            let message = "--clients does not go with natural sites: the data says how many there are";
+            return Err(Failure::new(Exit::Usage, message, None));
+        }
+        simulation.clients = clients;
+        simulation.names.clear();
+        changed.round.sites_min = changed.round.sites_min.min(clients);
+    }
+    // The text decides: reading it again checks the overrides like everything else.
+    plan_file::parse(&changed.to_toml(), "with the command line's overrides")
+}
+
+fn parent(path: &Path) -> PathBuf {
+    path.parent().filter(|p| !p.as_os_str().is_empty()).map_or_else(|| PathBuf::from("."), Path::to_path_buf)
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
+/// A plan's name as a file name.
+pub(crate) fn file_name(name: &str) -> String {
+    let safe: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect();
+    safe.trim_matches('-').chars().take(60).collect()
+}
