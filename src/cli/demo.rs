@@ -38,6 +38,7 @@ pub(crate) fn run(args: &DemoArgs, quiet: bool) -> Outcome {
     let runtime = stop::runtime()?;
     let stopped = stop::flag(&runtime, "the run folder is kept as it is");
     let path = args.out.clone().unwrap_or_else(|| RunFolder::unused(Path::new("synod-out"), "demo"));
+    RunFolder::check_free(&path)?;
     let processes = run_processes(&plan, &path, &display, &stopped)?;
     if processes.outcome != RunOutcome::Completed {
         return Ok(super::simulate::exit_of(&processes.outcome));

@@ -1,6 +1,6 @@
 //! Live progress on standard error, from the one stream of events: bars on a terminal, plain lines otherwise.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -14,6 +14,9 @@ use super::out;
 /// Sites that get a line of their own on a terminal.
 const SITE_BARS_MAX: usize = 12;
 
+/// Rounds that wait for their test metrics, at most; evaluation runs beside the next rounds.
+const PENDING_MAX: usize = 2;
+
 /// Shows a run.
 pub(crate) struct Display(Mutex<State>);
 
@@ -25,7 +28,8 @@ struct State {
     rounds: u64,
     cohort: usize,
     loss: (f64, u64),
-    committed: Option<Committed>,
+    /// Rounds whose test metrics may still come.
+    committed: VecDeque<Committed>,
     rounds_ms: u64,
     bytes: u64,
 }
@@ -33,6 +37,8 @@ struct State {
 struct Committed {
     round: RoundId,
     took_part: usize,
+    cohort: usize,
+    bytes: u64,
     left_out: Vec<String>,
     ms: u64,
     loss: Option<f64>,
@@ -50,7 +56,7 @@ impl Display {
             rounds: 0,
             cohort: 0,
             loss: (0.0, 0),
-            committed: None,
+            committed: VecDeque::new(),
             rounds_ms: 0,
             bytes: 0,
         }))
@@ -113,7 +119,7 @@ impl State {
             }
             RunEvent::SiteLeft { site, reason } => self.say(&format!("  {site} left: {reason}")),
             RunEvent::RoundStarted { cohort, .. } => {
-                self.flush(None);
+                self.flush_older_than(PENDING_MAX);
                 self.cohort = cohort.len();
                 self.loss = (0.0, 0);
                 for line in self.sites.values() {
@@ -145,12 +151,11 @@ impl State {
                 self.say(&format!("  round {round}: {site} refused: {reason}"));
             }
             RunEvent::RoundCommitted { round, took_part, left_out, ms, .. } => {
-                self.flush(None);
                 self.rounds_ms += ms;
                 let left_out = left_out.iter().map(|l| format!("{} ({})", l.site, l.reason)).collect();
                 let loss = (self.loss.1 > 0).then(|| self.loss.0 / self.loss.1 as f64);
-                self.committed =
-                    Some(Committed { round: *round, took_part: took_part.len(), left_out, ms: *ms, loss });
+                let (took_part, cohort, bytes) = (took_part.len(), self.cohort, self.bytes);
+                self.committed.push_back(Committed { round: *round, took_part, cohort, bytes, left_out, ms: *ms, loss });
                 if let Some(overall) = &self.overall {
                     overall.set_position(round.0);
                 }
@@ -158,16 +163,15 @@ impl State {
             RunEvent::RoundRetried { round, updates, updates_min, .. } => {
                 self.say(&format!("round {round} had {updates} of {updates_min} updates and is tried again"));
             }
-            RunEvent::Evaluated { round, metrics, .. } => self.flush(Some((*round, metrics))),
+            RunEvent::Evaluated { round, metrics, .. } => self.on_evaluated(*round, metrics),
             RunEvent::SiteEvaluated { site, metrics, .. } => {
                 if self.sites.contains_key(site) || self.bars.is_none() && self.cohort <= SITE_BARS_MAX {
-                    self.flush(None);
                     let accuracy = accuracy(Some(metrics)).unwrap_or_default();
                     self.say(&format!("  {site}: final model has accuracy {accuracy} on {} held-out samples", metrics.samples));
                 }
             }
             RunEvent::RunFinished { outcome, rounds, model, ms, bytes_down, bytes_up } => {
-                self.flush(None);
+                self.flush_older_than(0);
                 if let Some(bars) = &self.bars {
                     let _ = bars.clear();
                 }
@@ -188,10 +192,27 @@ impl State {
         }
     }
 
-    /// Shows the last committed round, with the test metrics if they are its own.
-    fn flush(&mut self, evaluated: Option<(RoundId, &Metrics)>) {
-        let Some(c) = self.committed.take() else { return };
-        let test = evaluated.filter(|(round, _)| *round == c.round).map(|(_, m)| m);
+    /// A round whose test metrics came; rounds before it get none any more.
+    fn on_evaluated(&mut self, round: RoundId, metrics: &Metrics) {
+        while let Some(c) = self.committed.front()
+            && c.round <= round
+            && let Some(c) = self.committed.pop_front()
+        {
+            let test = (c.round == round).then_some(metrics);
+            self.tell(&c, test);
+        }
+    }
+
+    /// Shows all committed rounds but the newest `pending`.
+    fn flush_older_than(&mut self, pending: usize) {
+        while self.committed.len() > pending
+            && let Some(c) = self.committed.pop_front()
+        {
+            self.tell(&c, None);
+        }
+    }
+
+    fn tell(&self, c: &Committed, test: Option<&Metrics>) {
         let left = self.rounds.saturating_sub(c.round.0).saturating_mul(self.rounds_ms / c.round.0.max(1));
         let mut text = format!("round {:>3}/{}", c.round, self.rounds);
         if let Some(loss) = c.loss {
@@ -200,8 +221,8 @@ impl State {
         if let Some(accuracy) = accuracy(test) {
             text += &format!("  test accuracy {accuracy}");
         }
-        text += &format!("  {} of {} sites  {:.2} s", c.took_part, self.cohort, c.ms as f64 / 1000.0);
-        text += &format!("  {:.1} MB", self.bytes as f64 / 1e6);
+        text += &format!("  {} of {} sites  {:.2} s", c.took_part, c.cohort, c.ms as f64 / 1000.0);
+        text += &format!("  {:.1} MB", c.bytes as f64 / 1e6);
         if left > 0 {
             text += &format!("  about {} left", humantime::format_duration(Duration::from_secs(left.div_ceil(1000))));
         }

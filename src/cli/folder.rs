@@ -38,19 +38,22 @@ impl RunFolder {
         let failed = |what: &str, error: &std::io::Error| {
             Failure::new(Exit::Usage, format!("cannot {what} in the folder {shown}: {error}"), Some("choose a folder you may write to with --out"))
         };
-        if fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_some()) {
-            return Err(Failure::new(
-                Exit::Usage,
-                format!("the folder {shown} is not empty; a run does not overwrite another"),
-                Some("choose a new folder with --out, or remove this one"),
-            ));
-        }
+        Self::check_free(path)?;
         fs::create_dir_all(path.join("checkpoints")).map_err(|e| failed("create folders", &e))?;
         write_durably(&path.join("plan.toml"), plan.to_toml().as_bytes()).map_err(|e| failed("write the plan", &e))?;
         write_durably(&path.join("plan.digest"), format!("{}\n", plan.digest()).as_bytes()).map_err(|e| failed("write the plan's digest", &e))?;
         let file = File::create(path.join("events.jsonl")).map_err(|e| failed("write events", &e))?;
         let events = Mutex::new(Events { file: BufWriter::new(file), kept: Vec::new() });
         Ok(Self { path: path.to_owned(), plan: Arc::clone(plan), events, started: Instant::now() })
+    }
+
+    /// Refuses a folder that has something in it.
+    pub(crate) fn check_free(path: &Path) -> Result<(), Failure> {
+        if fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_some()) {
+            let message = format!("the folder {} is not empty; a run does not overwrite another", path.display());
+            return Err(Failure::new(Exit::Usage, message, Some("choose a new folder with --out, or remove this one")));
+        }
+        Ok(())
     }
 
     /// The first folder `base/name-N` that does not exist yet.

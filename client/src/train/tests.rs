@@ -215,7 +215,7 @@ fn what_does_not_fit_the_plan_is_refused() {
     let trainer = trainer(&plan);
     let global = trainer.initial();
     let mut delta = vec![0.0; global.len()];
-    let mut go = |global: &[f32], delta: &mut [f32], site: &SiteData| {
+    let go = |global: &[f32], delta: &mut [f32], site: &SiteData| {
         trainer.train(ROUND, CLIENT, global, site, delta, &mut |_| ControlFlow::Continue(())).unwrap_err()
     };
     let site = digits(&plan, 20);

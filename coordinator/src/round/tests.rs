@@ -103,7 +103,8 @@ fn refusal(actions: &[Action]) -> &str {
 }
 
 fn tasks(actions: &[Action]) -> Vec<(String, TaskKind)> {
-    let task = |a: &Action| if let Action::Send { site, task } = a { Some((site.to_string(), task.kind)) } else { None };
+    let task =
+        |a: &Action| if let Action::Send { site, task } = a { Some((site.to_string(), task.kind)) } else { None };
     actions.iter().filter_map(task).collect()
 }
 
@@ -190,7 +191,10 @@ fn bad_updates_are_refused_with_the_reason_and_named_in_the_report() {
 #[test]
 fn strangers_to_the_cohort_and_wrong_rounds_are_refused() {
     let mut rig = Rig::new("[round]\ncohort = 1\n", &["a", "b"]);
-    let cohort = rig.events.iter().find_map(|e| if let RunEvent::RoundStarted { cohort, .. } = e { Some(cohort.clone()) } else { None });
+    let cohort = rig
+        .events
+        .iter()
+        .find_map(|e| if let RunEvent::RoundStarted { cohort, .. } = e { Some(cohort.clone()) } else { None });
     let (member, stranger) = if cohort.unwrap()[0] == site("a") { ("a", "b") } else { ("b", "a") };
     assert!(refusal(&rig.update(stranger, 1, 1, &[1.0, 1.0])).contains("not in the cohort"));
     assert!(refusal(&rig.update(member, 7, 1, &[1.0, 1.0])).contains("answers round 7"));

@@ -7,9 +7,7 @@ use quinn::{Connecting, Connection, RecvStream, SendStream};
 use synod_certs::{CertificateDer, Role, peer_of};
 use synod_common::ids::{Digest, SiteName};
 use synod_common::update::{BufferPool, Update, UpdateHeader};
-use synod_common::wire::{
-    Answer, Declined, Evaluated, Finished, Hello, Kind, Progress, Ready, Task, Welcome, shorten,
-};
+use synod_common::wire::{Answer, Declined, Evaluated, Finished, Hello, Kind, Progress, Ready, Task, Welcome, shorten};
 use synod_transport::{
     CloseReason, StreamError, explain_connection_error, receive, receive_body, receive_header, receive_values, send,
     send_values,
@@ -109,7 +107,8 @@ async fn greet(
     site: &SiteName,
     shared: &Shared,
 ) -> Result<Option<(RecvStream, SendStream, Ready)>, StreamError> {
-    let opened = async { connection.accept_bi().await.map_err(|e| StreamError::Connection(explain_connection_error(&e))) };
+    let opened =
+        async { connection.accept_bi().await.map_err(|e| StreamError::Connection(explain_connection_error(&e))) };
     let (mut down, mut up) = within(GREETING_MAX, opened).await?;
     let _hello: Hello = within(GREETING_MAX, receive(&mut up)).await?;
     let welcome = Welcome {
@@ -182,7 +181,12 @@ async fn converse(
     }
 }
 
-async fn send_task(connection: &Connection, task: &OutTask, time_left_ms: u64, plan: Digest) -> Result<(), StreamError> {
+async fn send_task(
+    connection: &Connection,
+    task: &OutTask,
+    time_left_ms: u64,
+    plan: Digest,
+) -> Result<(), StreamError> {
     let mut stream = connection.open_uni().await.map_err(|e| StreamError::Connection(explain_connection_error(&e)))?;
     let message = Task { round: task.round, kind: task.kind, plan, model: task.model.digest, time_left_ms };
     send(&mut stream, &message).await?;
@@ -204,7 +208,14 @@ async fn listen(up: &mut RecvStream, site: &SiteName, shared: &Shared) -> Result
                 let e: Evaluated = within(MESSAGE_MAX, receive_body(up, header)).await?;
                 Event::Evaluated { site, round: e.round, metrics: e.metrics }
             }
-            Kind::Declined | Kind::Hello | Kind::Welcome | Kind::Ready | Kind::Task | Kind::Update | Kind::Answer | Kind::Finished => {
+            Kind::Declined
+            | Kind::Hello
+            | Kind::Welcome
+            | Kind::Ready
+            | Kind::Task
+            | Kind::Update
+            | Kind::Answer
+            | Kind::Finished => {
                 // Any other kind is refused by the body's reader, with the kinds' names.
                 let d: Declined = within(MESSAGE_MAX, receive_body(up, header)).await?;
                 Event::Declined { site, round: d.round, reason: d.reason }
@@ -231,7 +242,10 @@ async fn take_updates(connection: &Connection, site: &SiteName, shared: &Shared)
             // Damaged on the way: the site may send it again. Other faults end the connection.
             Err(StreamError::Values(error)) => {
                 let reason = format!("the upload is unusable: {error}; it may be sent again");
-                let _ = shared.inputs.send(Input::Event(Event::Faulted { site: site.clone(), reason: reason.clone() })).await;
+                let _ = shared
+                    .inputs
+                    .send(Input::Event(Event::Faulted { site: site.clone(), reason: reason.clone() }))
+                    .await;
                 within(MESSAGE_MAX, send(&mut down, &Answer::Damaged { reason: shorten(&reason) })).await?;
                 let _ = down.finish();
             }

@@ -110,7 +110,8 @@ pub async fn serve(
     let ended = main.ended.take();
     main.say_farewell(&endpoint).await;
     accepting.abort();
-    let ended = ended.unwrap_or_else(|| Ended { outcome: Outcome::Interrupted, model: Arc::clone(main.machine.model()) });
+    let ended =
+        ended.unwrap_or_else(|| Ended { outcome: Outcome::Interrupted, model: Arc::clone(main.machine.model()) });
     Ok(ended)
 }
 
@@ -220,7 +221,8 @@ impl MainLoop {
                 // A full queue means a site that takes nothing; its round will close without it.
                 if let Some(handle) = self.sites.get(&site) {
                     let left = task.deadline.since(self.now());
-                    let _ = handle.outgoing.try_send(Outgoing::Task { task, time_left_ms: left, plan: self.plan_digest() });
+                    let _ =
+                        handle.outgoing.try_send(Outgoing::Task { task, time_left_ms: left, plan: self.plan_digest() });
                 }
             }
             Action::Answer { site, answer, .. } => {

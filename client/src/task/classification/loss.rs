@@ -29,10 +29,10 @@ impl<'a> MeanLoss<'a> {
             LossConfig::CrossEntropy(config) => cross_entropy::target_weights(&logits, labels.clone(), config)?,
             _ => None,
         };
-        let values = numbers("the loss", per_sample(logits, labels, self.loss)?)?;
+        let values = numbers("the loss", &per_sample(logits, labels, self.loss)?)?;
         self.sum += values.iter().sum::<f64>();
         self.weight += match weights {
-            Some(weights) => numbers("the class weights", weights)?.iter().sum(),
+            Some(weights) => numbers("the class weights", &weights)?.iter().sum(),
             None => values.len() as f64,
         };
         Ok(())
@@ -44,7 +44,7 @@ impl<'a> MeanLoss<'a> {
     }
 }
 
-fn numbers(tensor: &'static str, values: Tensor<1>) -> Result<Vec<f64>, LossError> {
+fn numbers(tensor: &'static str, values: &Tensor<1>) -> Result<Vec<f64>, LossError> {
     values.try_to_vec_as::<f64>().map_err(|error| LossError::Read { tensor, reason: error.to_string() })
 }
 

@@ -23,9 +23,11 @@ const LOW_MAGIC: f64 = ONE_AND_A_HALF * LOW_UNIT;
 /// The splitting works below `2^51` high units.
 pub(super) const TERM_LIMIT: f64 = (1u64 << 43) as f64;
 
-/// Adds `weights[k] * values[k][i]` to the limbs for up to [`GROUP`] updates.
+/// Adds `weights[k] * values[k][i]` to the limbs for up to [`GROUP`] updates and yields each one's largest magnitude as
+/// bits: at or above infinity's bits where a value is not finite.
 ///
-/// A negated weight undoes an addition exactly: rounding to nearest is symmetric and the integers wrap.
+/// Terms that cannot be split are left out; whoever finds one by the largest magnitude undoes the whole. A negated weight
+/// undoes an addition exactly: rounding to nearest is symmetric and the integers wrap.
 pub(super) struct Fold<'a, 'b> {
     pub(super) weights: &'a [f64],
     pub(super) values: &'a [&'b [f32]],
@@ -34,31 +36,43 @@ pub(super) struct Fold<'a, 'b> {
 }
 
 impl WithSimd for Fold<'_, '_> {
-    type Output = ();
+    type Output = [u32; GROUP];
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) {
+    fn with_simd<S: Simd>(self, _: S) -> Self::Output {
         let Self { weights, values, high, low } = self;
+        let mut bits = [0; GROUP];
         match (weights, values) {
-            ([a], [x]) => fold([*a], [x], high, low),
-            ([a, b], [x, y]) => fold([*a, *b], [x, y], high, low),
-            ([a, b, c], [x, y, z]) => fold([*a, *b, *c], [x, y, z], high, low),
-            ([a, b, c, d], [x, y, z, t]) => fold([*a, *b, *c, *d], [x, y, z, t], high, low),
+            ([a], [x]) => fold([*a], [x], high, low, &mut bits),
+            ([a, b], [x, y]) => fold([*a, *b], [x, y], high, low, &mut bits),
+            ([a, b, c], [x, y, z]) => fold([*a, *b, *c], [x, y, z], high, low, &mut bits),
+            ([a, b, c, d], [x, y, z, t]) => fold([*a, *b, *c, *d], [x, y, z, t], high, low, &mut bits),
             _ => {}
         }
+        bits
     }
 }
 
 #[inline(always)]
-fn fold<const N: usize>(weights: [f64; N], values: [&[f32]; N], high: &mut [i64], low: &mut [i64]) {
+fn fold<const N: usize>(
+    weights: [f64; N],
+    values: [&[f32]; N],
+    high: &mut [i64],
+    low: &mut [i64],
+    bits: &mut [u32; GROUP],
+) {
     let length = high.len();
     let low = &mut low[..length];
     let values = values.map(|v| &v[..length]);
+    let mut largest = [0; N];
     for i in 0..length {
         let (mut h, mut l) = (high[i], low[i]);
         for k in 0..N {
+            let value = values[k][i];
+            largest[k] = largest[k].max(magnitude_bits(value));
             // Exact for weights below 2^29; above that rounded by 2^-53 of itself, still the same for every order.
-            let term = weights[k] * f64::from(values[k][i]);
+            let term = weights[k] * f64::from(value);
+            let term = if term.abs() < TERM_LIMIT { term } else { 0.0 };
             let whole = term + HIGH_MAGIC;
             let rest = term - (whole - HIGH_MAGIC); // exact, at most half a high unit
             let fine = rest + LOW_MAGIC;
@@ -68,6 +82,7 @@ fn fold<const N: usize>(weights: [f64; N], values: [&[f32]; N], high: &mut [i64]
         high[i] = h;
         low[i] = l;
     }
+    bits[..N].copy_from_slice(&largest);
 }
 
 /// The largest magnitude of a chunk as bits; at or above infinity's bits where something is not finite.

@@ -134,69 +134,57 @@ impl ExactSum {
         check_lengths(&values, self.parameters())?;
         let weights: Vec<f64> = group.iter().map(|w| f64::from(w.weight.get())).collect();
         self.make_room(group.len() as u64);
-        // Checking a chunk just before it is added spares a second pass over memory. If a later chunk fails, the chunks
-        // before it are undone, which integers do exactly.
-        let outcomes = self.fold(group, &values, &weights);
-        let high_units = self.high_units_after(group, &outcomes);
-        let failed =
-            outcomes.iter().enumerate().filter_map(|(chunk, o)| o.as_ref().err().map(|update| (*update, chunk)));
-        let error = match (failed.min(), high_units) {
-            (None, Ok(high_units)) => {
+        // Checking while adding spares a second pass over memory. What should not have been added is taken out again,
+        // which integers do exactly.
+        let largest = self.fold(&values, &weights);
+        match self.high_units_after(group, &largest) {
+            Ok(high_units) => {
                 self.high_units = high_units;
                 self.updates += group.len() as u64;
                 self.total_weight += group.iter().map(|w| u128::from(w.weight.get())).sum::<u128>();
-                return Ok(());
+                Ok(())
             }
-            (None, Err(full)) => full,
-            (Some((update, chunk)), _) => culprit(update, chunk, group[update]),
-        };
-        self.undo(&values, &weights, &outcomes);
-        Err(error)
+            Err(error) => {
+                let negated: Vec<f64> = weights.iter().map(|w| -w).collect();
+                self.fold(&values, &negated);
+                Err(error)
+            }
+        }
     }
 
-    /// Adds chunk by chunk. For each chunk: the largest magnitude of each update, or the first update that is refused, in
-    /// which case the chunk is left alone.
-    fn fold(&mut self, group: &[Weighted<'_>], values: &[&[f32]], weights: &[f64]) -> Vec<Result<Vec<f32>, usize>> {
+    /// Adds what can be added and yields each update's largest magnitude, infinite or NaN where it is not finite.
+    fn fold(&mut self, values: &[&[f32]], weights: &[f64]) -> Vec<f32> {
         let arch = Arch::new();
-        self.chunks_mut()
-            .map(|(chunk, (high, low))| {
-                let at = chunk * CHUNK;
-                let parts: Vec<&[f32]> = values.iter().map(|v| &v[at..at + high.len()]).collect();
-                let largest: Vec<f32> = parts.iter().map(|p| f32::from_bits(arch.dispatch(LargestBits(p)))).collect();
-                if let Some(update) = largest.iter().zip(group).position(|(l, w)| !term_fits(w.weight, *l)) {
-                    return Err(update);
+        let of_chunk = |(chunk, (high, low)): (usize, (&mut [i64], &mut [i64]))| {
+            let range = chunk * CHUNK..chunk * CHUNK + high.len();
+            let mut largest = Vec::with_capacity(values.len());
+            for (index, (values, weights)) in values.chunks(GROUP).zip(weights.chunks(GROUP)).enumerate() {
+                if index > 0 && index % (CARRY_AFTER / GROUP) == 0 {
+                    arch.dispatch(Carry { high, low });
                 }
-                fold_chunk(arch, &parts, weights, high, low);
-                Ok(largest)
-            })
-            .collect()
-    }
-
-    /// Subtracts what [`fold`](Self::fold) added.
-    fn undo(&mut self, values: &[&[f32]], weights: &[f64], outcomes: &[Result<Vec<f32>, usize>]) {
-        let arch = Arch::new();
-        let negated: Vec<f64> = weights.iter().map(|w| -w).collect();
-        for (chunk, (high, low)) in self.high.chunks_mut(CHUNK).zip(self.low.chunks_mut(CHUNK)).enumerate() {
-            if outcomes[chunk].is_ok() {
-                let at = chunk * CHUNK;
-                let parts: Vec<&[f32]> = values.iter().map(|v| &v[at..at + high.len()]).collect();
-                fold_chunk(arch, &parts, &negated, high, low);
+                let mut parts: [&[f32]; GROUP] = [&[]; GROUP];
+                parts.iter_mut().zip(values).for_each(|(part, values)| *part = &values[range.clone()]);
+                let bits = arch.dispatch(Fold { weights, values: &parts[..values.len()], high, low });
+                largest.extend_from_slice(&bits[..values.len()]);
             }
-        }
+            largest
+        };
+        let larger = |mut a: Vec<u32>, b: Vec<u32>| {
+            a.iter_mut().zip(b).for_each(|(a, b)| *a = b.max(*a));
+            a
+        };
+        let bits = self.chunks_mut().map(of_chunk).reduce_with(larger).unwrap_or_else(|| vec![0; values.len()]);
+        bits.into_iter().map(f32::from_bits).collect()
     }
 
-    /// The bound on the high limbs once the group is in.
-    fn high_units_after(
-        &self,
-        group: &[Weighted<'_>],
-        outcomes: &[Result<Vec<f32>, usize>],
-    ) -> Result<u64, AggregateError> {
-        let mut units = self.high_units;
-        for (update, weighted) in group.iter().enumerate() {
-            let largest = outcomes.iter().flatten().map(|l| l[update]).fold(0.0, f32::max);
-            units = units.saturating_add(term_units(weighted.weight, largest));
+    /// The bound on the high limbs once the group is in, or the reason why it cannot be in.
+    fn high_units_after(&self, group: &[Weighted<'_>], largest: &[f32]) -> Result<u64, AggregateError> {
+        let fits = |(weighted, largest): (&Weighted<'_>, &f32)| term_fits(weighted.weight, *largest);
+        if let Some(update) = group.iter().zip(largest).position(|pair| !fits(pair)) {
+            return Err(culprit(update, group[update]));
         }
-        full_unless_below(units)
+        let units = group.iter().zip(largest).map(|(w, l)| term_units(w.weight, *l));
+        full_unless_below(units.fold(self.high_units, u64::saturating_add))
     }
 
     /// Whether an update can be added on top of others that wait with `waiting_units`: those units with its own added.
@@ -209,7 +197,7 @@ impl ExactSum {
         check_lengths(&[values], self.parameters())?;
         let largest = f32::from_bits(Arch::new().dispatch(LargestBits(values)));
         if !term_fits(weight, largest) {
-            return Err(culprit(0, 0, Weighted { weight, values }));
+            return Err(culprit(0, Weighted { weight, values }));
         }
         let units = waiting_units.saturating_add(term_units(weight, largest));
         full_unless_below(self.high_units.saturating_add(units)).map(|_| units)
@@ -290,16 +278,6 @@ impl ExactSum {
     }
 }
 
-/// Adds any number of updates to one chunk.
-fn fold_chunk(arch: Arch, values: &[&[f32]], weights: &[f64], high: &mut [i64], low: &mut [i64]) {
-    for (index, (values, weights)) in values.chunks(GROUP).zip(weights.chunks(GROUP)).enumerate() {
-        if index > 0 && index % (CARRY_AFTER / GROUP) == 0 {
-            arch.dispatch(Carry { high, low });
-        }
-        arch.dispatch(Fold { weights, values, high, low });
-    }
-}
-
 fn full_unless_below(units: u64) -> Result<u64, AggregateError> {
     if units < HIGH_UNITS_MAX {
         return Ok(units);
@@ -318,10 +296,9 @@ fn term_units(weight: NonZeroU32, largest: f32) -> u64 {
     (f64::from(largest) * f64::from(weight.get()) * HIGH_UNITS_PER_ONE).ceil() as u64 + 1
 }
 
-/// Names the first parameter from the chunk on that cannot be added.
-fn culprit(update: usize, chunk: usize, Weighted { weight, values }: Weighted<'_>) -> AggregateError {
-    let at = chunk * CHUNK;
-    let at = at + values[at..].iter().position(|v| !term_fits(weight, *v)).unwrap_or_default();
+/// Names the first parameter that cannot be added.
+fn culprit(update: usize, Weighted { weight, values }: Weighted<'_>) -> AggregateError {
+    let at = values.iter().position(|v| !term_fits(weight, *v)).unwrap_or_default();
     let weight = weight.get();
     let value = values[at];
     if value.is_finite() {

@@ -7,7 +7,7 @@ pub(in super::super) const CHUNK: usize = 32_768;
 /// Partial sums inside a chunk. Part of the definition of an inner product.
 pub(in super::super) const LANES: usize = 8;
 
-/// Parameters widened at a time. Speed only: 32 + 32 rows of it (128 KiB) lie in a core's second-level cache.
+/// Parameters widened at a time. Speed only: a tile of 32 rows takes 32 KiB, and while one is worked on the next is fetched.
 const TILE: usize = 128;
 /// Rows on each side of one pass. Speed only.
 const PANEL: usize = 32;
@@ -24,7 +24,7 @@ pub(in super::super) fn add_lanes(l: Lanes) -> f64 {
     ((l[0] + l[4]) + (l[2] + l[6])) + ((l[1] + l[5]) + (l[3] + l[7]))
 }
 
-/// Working memory of one thread: 192 KiB.
+/// Working memory of one thread: 128 KiB.
 pub(super) struct Scratch {
     left: Vec<Rows>,
     right: Vec<Rows>,
@@ -184,4 +184,36 @@ fn block<S: Simd, const A: usize, const B: usize, const SAME: bool>(
 #[inline(always)]
 fn multiply_add<S: Simd>(simd: S, a: S::f64s, b: S::f64s, c: S::f64s) -> S::f64s {
     if S::F64_LANES >= 4 { simd.mul_add_e_f64s(a, b, c) } else { simd.add_f64s(simd.mul_f64s(a, b), c) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Lane sums of 6 x 7 and of 6 x 6 rows, computed with the given instructions.
+    fn lane_sums<S: Simd>(simd: S) -> Vec<u64> {
+        let value = |row: usize, i: usize| ((row * 7919 + i * 104_729) % 10_007) as f32 * 1.1e-4 - 0.5;
+        let rows: Vec<Vec<f32>> = (0..7).map(|row| (0..TILE + 45).map(|i| value(row, i)).collect()).collect();
+        let rows: Vec<&[f32]> = rows.iter().map(Vec::as_slice).collect();
+        let mut found = Vec::new();
+        for (right, same) in [(&rows[..], false), (&rows[..6], true)] {
+            let mut scratch = Scratch::new();
+            simd.vectorize(PanelProducts { left: &rows[..6], right, same, scratch: &mut scratch });
+            found.extend(scratch.sums.as_flattened().iter().map(|sum| sum.to_bits()));
+        }
+        found
+    }
+
+    #[test]
+    fn every_instruction_set_gives_the_same_bits() {
+        let reference = lane_sums(pulp::Scalar);
+        assert!(reference.iter().any(|bits| *bits != 0));
+        #[cfg(target_arch = "x86_64")]
+        {
+            assert!(pulp::x86::V3::try_new().is_none_or(|simd| lane_sums(simd) == reference));
+            assert!(pulp::x86::V4::try_new().is_none_or(|simd| lane_sums(simd) == reference));
+        }
+        #[cfg(target_arch = "aarch64")]
+        assert!(pulp::aarch64::Neon::try_new().is_none_or(|simd| lane_sums(simd) == reference));
+    }
 }

@@ -1,0 +1,29 @@
+# Short names for what is done often. `just` lists them; each line is a plain command that also works by itself.
+
+_default:
+    @just --list --unsorted
+
+# Everything a change must pass. Changes no file.
+check:
+    .ci/run
+
+# Repair what a tool can repair.
+fix:
+    cargo clippy --workspace --all-targets --fix --allow-dirty --allow-staged
+    cargo fmt --all
+
+# The tests alone; `just test -p synod-common` for one crate.
+test *ARGS="--workspace":
+    cargo test {{ARGS}}
+
+# A federation of real processes on this machine.
+demo *ARGS:
+    cargo run --release -- demo {{ARGS}}
+
+# The benches; `just bench -p synod-coordinator` for one crate.
+bench *ARGS="--workspace":
+    cargo bench {{ARGS}}
+
+# The documentation of all crates, opened in a browser.
+docs:
+    cargo doc --workspace --no-deps --open
