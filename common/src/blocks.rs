@@ -62,7 +62,9 @@ pub enum LayoutError {
     #[error("block name {0:?} is empty, longer than {BLOCK_NAME_BYTES_MAX} bytes, or used twice")]
     Name(String),
     /// A block without elements, or with too many dimensions.
-    #[error("block {name:?} has the shape {shape:?}: every dimension is at least 1 and there are at most {DIMENSIONS_MAX}")]
+    #[error(
+        "block {name:?} has the shape {shape:?}: every dimension is at least 1 and there are at most {DIMENSIONS_MAX}"
+    )]
     Shape {
         /// The block.
         name: String,

@@ -32,11 +32,7 @@ impl SiteName {
             && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
             && !name.starts_with('-')
             && !name.ends_with('-');
-        if shaped {
-            Ok(Self(name.to_owned()))
-        } else {
-            Err(SiteNameError(name.chars().take(80).collect()))
-        }
+        if shaped { Ok(Self(name.to_owned())) } else { Err(SiteNameError(name.chars().take(80).collect())) }
     }
 
     /// Makes a site name from any text: other characters become hyphens (`"St. Vincent"` gives `st-vincent`).

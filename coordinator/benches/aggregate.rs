@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use criterion::Criterion;
 use pulp::{Arch, Simd, WithSimd};
 use synod_coordinator::aggregate::{
-    BufferedSum, ExactSum, GramBlocks, Layout, Principal, Shares, Weighted, gram_blocks, mean, principal,
+    BufferedSum, ExactSum, GramBlocks, Layout, Principal, Screened, Shares, Weighted, gram_blocks, mean, principal,
     principal_from_grams, screen,
 };
 
@@ -99,7 +99,7 @@ impl Setting {
 /// Name, updates handled per call, operation.
 type Operation = (&'static str, f64, fn(&mut Setting));
 
-const ON_ARRIVAL: [Operation; 7] = [
+const ON_ARRIVAL: [Operation; 8] = [
     ("plain f32 sum", 1.0, |s| {
         let update = s.next();
         Arch::new().dispatch(PlainSum(600.0, &update, &mut s.out));
@@ -123,6 +123,14 @@ const ON_ARRIVAL: [Operation; 7] = [
         for _ in 0..4 {
             let update = s.next();
             s.buffered.push(s.weight, update, &mut spent).expect("in the window");
+        }
+    }),
+    ("BufferedSum::push_screened", 4.0, |s| {
+        let mut spent = Vec::with_capacity(4);
+        let screened = Screened { norm_squared: 1.0, abs_max: 0.01 };
+        for _ in 0..4 {
+            let update = s.next();
+            s.buffered.push_screened(s.weight, update, screened, &mut spent).expect("in the window");
         }
     }),
     ("ExactSum::mean", 1.0, |s| s.sum.mean(&mut s.out).expect("not empty")),

@@ -45,7 +45,9 @@ pub(crate) enum Command {
     #[command(after_help = "Examples:\n  synod demo\n  synod demo --out runs/demo --seed 3")]
     Demo(DemoArgs),
     /// Run a plan with virtual sites on this machine.
-    #[command(after_help = "Examples:\n  synod simulate plans/demo.toml\n  synod simulate plans/demo.toml --seed 2 --clients 8 --out runs/eight --json\n  SYNOD_DATA=~/data synod simulate plans/fashion-mnist.toml --threads 2")]
+    #[command(
+        after_help = "Examples:\n  synod simulate plans/demo.toml\n  synod simulate plans/demo.toml --seed 2 --clients 8 --out runs/eight --json\n  SYNOD_DATA=~/data synod simulate plans/fashion-mnist.toml --threads 2"
+    )]
     Simulate(SimulateArgs),
     /// Write, check and show plans.
     #[command(subcommand)]
@@ -175,7 +177,9 @@ pub(crate) enum Template {
 #[derive(Subcommand, Debug)]
 pub(crate) enum CoordinatorCommand {
     /// Coordinate one run of a plan and end with it.
-    #[command(after_help = "Examples:\n  synod coordinator serve study.toml --identity certs/coordinator --listen 0.0.0.0:7443\n  synod coordinator serve plans/demo.toml --identity certs/coordinator --listen 127.0.0.1:0 --json")]
+    #[command(
+        after_help = "Examples:\n  synod coordinator serve study.toml --identity certs/coordinator --listen 0.0.0.0:7443\n  synod coordinator serve plans/demo.toml --identity certs/coordinator --listen 127.0.0.1:0 --json"
+    )]
     Serve(ServeArgs),
 }
 
@@ -205,7 +209,9 @@ pub(crate) struct ServeArgs {
 #[derive(Subcommand, Debug)]
 pub(crate) enum ClientCommand {
     /// Take part in one run and end with it.
-    #[command(after_help = "Examples:\n  synod client run --coordinator study.example.org:7443 --identity certs/st-vincent --data /srv/study\n  synod client run --coordinator 127.0.0.1:7443 --identity certs/site-0 --rehearse")]
+    #[command(
+        after_help = "Examples:\n  synod client run --coordinator study.example.org:7443 --identity certs/st-vincent --data /srv/study\n  synod client run --coordinator 127.0.0.1:7443 --identity certs/site-0 --rehearse"
+    )]
     Run(ClientArgs),
 }
 
@@ -281,10 +287,14 @@ pub(crate) enum CertsCommand {
         validity: Duration,
     },
     /// Make the identity of a coordinator.
-    #[command(after_help = "Examples:\n  synod certs coordinator main --authority certs/authority --out certs/coordinator")]
+    #[command(
+        after_help = "Examples:\n  synod certs coordinator main --authority certs/authority --out certs/coordinator"
+    )]
     Coordinator(IdentityArgs),
     /// Make the identity of a site.
-    #[command(after_help = "Examples:\n  synod certs site st-vincent --authority certs/authority --out certs/st-vincent")]
+    #[command(
+        after_help = "Examples:\n  synod certs site st-vincent --authority certs/authority --out certs/st-vincent"
+    )]
     Site(IdentityArgs),
     /// Show who an identity folder is, and until when.
     #[command(after_help = "Examples:\n  synod certs show certs/st-vincent")]

@@ -32,7 +32,8 @@ pub(crate) fn run(args: ClientArgs, quiet: bool) -> Outcome {
     };
     let watch = move |event: SiteEvent| match event {
         SiteEvent::Joined { site, plan, digest, samples } => {
-            display.say(format!("{site} takes part in {plan} (plan {}) with {samples} training samples", digest.short()));
+            display
+                .say(format!("{site} takes part in {plan} (plan {}) with {samples} training samples", digest.short()));
         }
         SiteEvent::Retrying { reason, pause } => {
             display.say(format!("no connection: {reason}; next attempt in {:.1} s", pause.as_secs_f64()));
@@ -55,7 +56,9 @@ pub(crate) fn run(args: ClientArgs, quiet: bool) -> Outcome {
             super::out::line(format!("the run is done; model {}", finish.model));
             Ok(Exit::Done)
         }
-        Ok(finish) => Err(Failure::new(Exit::Unfinished, format!("the coordinator ended the run: {}", finish.reason), None)),
+        Ok(finish) => {
+            Err(Failure::new(Exit::Unfinished, format!("the coordinator ended the run: {}", finish.reason), None))
+        }
         Err(error) => {
             let exit = match error {
                 SessionError::Unreachable { .. } => Exit::Unreachable,
@@ -74,14 +77,21 @@ fn loader(folder: Option<PathBuf>, rehearse: bool, device: DeviceChoice) -> Load
             return load_share(text, site, folder.as_deref(), &device);
         }
         let Some(folder) = &folder else {
-            return Err("this site has no samples: say where they are with --data DIR, or rehearse with --rehearse".to_owned());
+            return Err(
+                "this site has no samples: say where they are with --data DIR, or rehearse with --rehearse".to_owned()
+            );
         };
         load_folder(text, site, folder, &device)
     })
 }
 
 /// The samples that the plan's simulation gives to the site `site`.
-fn load_share(text: &str, site: &SiteName, folder: Option<&Path>, device: &DeviceChoice) -> Result<(Arc<Plan>, Loaded), String> {
+fn load_share(
+    text: &str,
+    site: &SiteName,
+    folder: Option<&Path>,
+    device: &DeviceChoice,
+) -> Result<(Arc<Plan>, Loaded), String> {
     let plan = Arc::new(Plan::read(text, &Zoo).map_err(|e| e.to_string())?);
     let folder = match folder {
         Some(folder) => folder,

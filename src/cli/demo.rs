@@ -48,7 +48,9 @@ pub(crate) fn run(args: &DemoArgs, quiet: bool) -> Outcome {
     rows.extend(compare(&plan, &display, &stopped)?);
     let report = write_report(&path, &plan, &processes.events, &rows)?;
     if args.json {
-        out::json(&serde_json::json!({ "version": 1, "comparison": rows, "model": processes.model, "folder": path, "report": report }));
+        out::json(
+            &serde_json::json!({ "version": 1, "comparison": rows, "model": processes.model, "folder": path, "report": report }),
+        );
         return Ok(Exit::Done);
     }
     out::line(table(&rows));
@@ -64,7 +66,10 @@ pub(crate) fn run(args: &DemoArgs, quiet: bool) -> Outcome {
     }
     let plan_path = path.join("plan.toml");
     out::line("\nWhat to try next");
-    out::line(format!("  synod simulate {} --compare alone,fedavg,pooled   # the same run without sockets: the same hash", plan_path.display()));
+    out::line(format!(
+        "  synod simulate {} --compare alone,fedavg,pooled   # the same run without sockets: the same hash",
+        plan_path.display()
+    ));
     out::line(format!("  synod simulate {} --seed 8 --clients 8", plan_path.display()));
     out::line("  synod plan new study.toml && synod plan check study.toml");
     Ok(if stopped.load(Ordering::Relaxed) { Exit::Interrupted } else { Exit::Done })
@@ -111,20 +116,40 @@ fn run_processes(plan: &Arc<Plan>, path: &Path, display: &Display, stopped: &Ato
     let program = std::env::current_exe().or_exit(Exit::Unexpected)?;
     let mut serve = Command::new(&program);
     serve.args(["coordinator", "serve", "--json", "--quiet", "--listen", "127.0.0.1:0", "--identity"]);
-    serve.arg(&identities.coordinator).arg("--out").arg(path).arg(&plan_path).stdout(Stdio::piped()).stdin(Stdio::null());
+    serve
+        .arg(&identities.coordinator)
+        .arg("--out")
+        .arg(path)
+        .arg(&plan_path)
+        .stdout(Stdio::piped())
+        .stdin(Stdio::null());
     let mut coordinator = Process(serve.spawn().or_exit(Exit::Unexpected)?);
     let lines = read_lines(&mut coordinator)?;
     let address = match lines.recv_timeout(LISTENING_MAX) {
         Ok(Line::Listening { address }) => address,
         Ok(Line::Event(_)) | Err(_) => {
-            return Err(Failure::new(Exit::Unexpected, "the coordinator process did not begin; its message is above", None));
+            return Err(Failure::new(
+                Exit::Unexpected,
+                "the coordinator process did not begin; its message is above",
+                None,
+            ));
         }
     };
     display.say(format!("the coordinator process listens on {address} (QUIC, mutual TLS 1.3)"));
     let mut sites = Vec::new();
     for folder in identities.sites.values() {
         let mut client = Command::new(&program);
-        client.args(["client", "run", "--quiet", "--rehearse", "--device", "cpu", "--patience", "60s", "--coordinator"]);
+        client.args([
+            "client",
+            "run",
+            "--quiet",
+            "--rehearse",
+            "--device",
+            "cpu",
+            "--patience",
+            "60s",
+            "--coordinator",
+        ]);
         client.arg(address.to_string()).arg("--identity").arg(folder).stdout(Stdio::null()).stdin(Stdio::null());
         sites.push(Process(client.spawn().or_exit(Exit::Unexpected)?));
     }
@@ -145,7 +170,9 @@ fn run_processes(plan: &Arc<Plan>, path: &Path, display: &Display, stopped: &Ato
     wait_for(&mut sites);
     match finished {
         Some((outcome, model)) => Ok(Processes { events, outcome, model }),
-        None if stopped.load(Ordering::Relaxed) => Ok(Processes { events, outcome: RunOutcome::Interrupted, model: Digest([0; 32]) }),
+        None if stopped.load(Ordering::Relaxed) => {
+            Ok(Processes { events, outcome: RunOutcome::Interrupted, model: Digest([0; 32]) })
+        }
         None => Err(Failure::new(Exit::Unexpected, "the coordinator process ended early; its message is above", None)),
     }
 }

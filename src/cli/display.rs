@@ -155,7 +155,15 @@ impl State {
                 let left_out = left_out.iter().map(|l| format!("{} ({})", l.site, l.reason)).collect();
                 let loss = (self.loss.1 > 0).then(|| self.loss.0 / self.loss.1 as f64);
                 let (took_part, cohort, bytes) = (took_part.len(), self.cohort, self.bytes);
-                self.committed.push_back(Committed { round: *round, took_part, cohort, bytes, left_out, ms: *ms, loss });
+                self.committed.push_back(Committed {
+                    round: *round,
+                    took_part,
+                    cohort,
+                    bytes,
+                    left_out,
+                    ms: *ms,
+                    loss,
+                });
                 if let Some(overall) = &self.overall {
                     overall.set_position(round.0);
                 }
@@ -167,7 +175,10 @@ impl State {
             RunEvent::SiteEvaluated { site, metrics, .. } => {
                 if self.sites.contains_key(site) || self.bars.is_none() && self.cohort <= SITE_BARS_MAX {
                     let accuracy = accuracy(Some(metrics)).unwrap_or_default();
-                    self.say(&format!("  {site}: final model has accuracy {accuracy} on {} held-out samples", metrics.samples));
+                    self.say(&format!(
+                        "  {site}: final model has accuracy {accuracy} on {} held-out samples",
+                        metrics.samples
+                    ));
                 }
             }
             RunEvent::RunFinished { outcome, rounds, model, ms, bytes_down, bytes_up } => {

@@ -36,12 +36,17 @@ impl RunFolder {
     pub(crate) fn create(path: &Path, plan: &Arc<Plan>) -> Result<Self, Failure> {
         let shown = path.display();
         let failed = |what: &str, error: &std::io::Error| {
-            Failure::new(Exit::Usage, format!("cannot {what} in the folder {shown}: {error}"), Some("choose a folder you may write to with --out"))
+            Failure::new(
+                Exit::Usage,
+                format!("cannot {what} in the folder {shown}: {error}"),
+                Some("choose a folder you may write to with --out"),
+            )
         };
         Self::check_free(path)?;
         fs::create_dir_all(path.join("checkpoints")).map_err(|e| failed("create folders", &e))?;
         write_durably(&path.join("plan.toml"), plan.to_toml().as_bytes()).map_err(|e| failed("write the plan", &e))?;
-        write_durably(&path.join("plan.digest"), format!("{}\n", plan.digest()).as_bytes()).map_err(|e| failed("write the plan's digest", &e))?;
+        write_durably(&path.join("plan.digest"), format!("{}\n", plan.digest()).as_bytes())
+            .map_err(|e| failed("write the plan's digest", &e))?;
         let file = File::create(path.join("events.jsonl")).map_err(|e| failed("write events", &e))?;
         let events = Mutex::new(Events { file: BufWriter::new(file), kept: Vec::new() });
         Ok(Self { path: path.to_owned(), plan: Arc::clone(plan), events, started: Instant::now() })
@@ -108,7 +113,11 @@ impl RunFolder {
             .and_then(|bytes| write_durably(&path, &bytes).map_err(|e| e.to_string()));
         match result {
             Ok(()) => Ok(path),
-            Err(reason) => Err(Failure::new(Exit::Unexpected, format!("cannot save the model as {}: {reason}", path.display()), None)),
+            Err(reason) => Err(Failure::new(
+                Exit::Unexpected,
+                format!("cannot save the model as {}: {reason}", path.display()),
+                None,
+            )),
         }
     }
 
@@ -117,7 +126,14 @@ impl RunFolder {
         let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
         let _ = events.file.flush();
         let plan_toml = self.plan.to_toml();
-        let input = ReportInput { title: None, plan: &self.plan, plan_toml: &plan_toml, events: &events.kept, comparison, site_class_counts: None };
+        let input = ReportInput {
+            title: None,
+            plan: &self.plan,
+            plan_toml: &plan_toml,
+            events: &events.kept,
+            comparison,
+            site_class_counts: None,
+        };
         let path = self.path.join("report.html");
         write_durably(&path, html(&input).as_bytes()).map_err(|error| {
             Failure::new(Exit::Unexpected, format!("cannot write the report {}: {error}", path.display()), None)

@@ -4,9 +4,8 @@ use std::sync::Arc;
 
 use synod_client::data::{Loaded, Normaliser, Share};
 use synod_client::train::Trainer;
-use synod_common::metrics::Metrics;
 use synod_common::plan::Plan;
-use synod_coordinator::round::ModelVersion;
+use synod_coordinator::round::{Measured, ModelVersion};
 use synod_coordinator::server::Host;
 
 use super::exit::{Exit, Failure, OrExit};
@@ -38,9 +37,9 @@ impl Host for RunHost {
         self.folder.checkpoint(model)
     }
 
-    fn evaluate(&self, model: &ModelVersion) -> Result<(Metrics, Option<Vec<Vec<u64>>>), String> {
+    fn evaluate(&self, model: &ModelVersion) -> Result<Measured, String> {
         let central = self.central.as_ref().ok_or("there is no central test set")?;
         let evaluation = central.trainer.evaluate(&model.values, &central.test).map_err(|e| e.to_string())?;
-        Ok((evaluation.metrics, evaluation.confusion))
+        Ok(Measured { metrics: evaluation.metrics, confusion: evaluation.confusion })
     }
 }

@@ -55,7 +55,11 @@ fn as_json(info: &LossInfo) -> serde_json::Value {
 fn show(name: &str) -> Outcome {
     let Some(info) = LossConfig::find(name) else {
         let names: Vec<_> = CATALOGUE.iter().map(|i| i.name).collect();
-        return Err(Failure::new(Exit::Usage, format!("there is no loss {name:?}"), Some(&format!("there are: {}", names.join(", ")))));
+        return Err(Failure::new(
+            Exit::Usage,
+            format!("there is no loss {name:?}"),
+            Some(&format!("there are: {}", names.join(", "))),
+        ));
     };
     out::line(format!("{} ({})\n", info.name, info.family));
     out::line(info.docs());
@@ -93,7 +97,11 @@ fn eval(path: &Path) -> Outcome {
     let shown = path.display();
     let size = std::fs::metadata(path).or_exit(Exit::Usage)?.len();
     if size > GOLDEN_BYTES_MAX {
-        return Err(Failure::new(Exit::Usage, format!("{shown} has {size} bytes, at most {GOLDEN_BYTES_MAX} are read"), None));
+        return Err(Failure::new(
+            Exit::Usage,
+            format!("{shown} has {size} bytes, at most {GOLDEN_BYTES_MAX} are read"),
+            None,
+        ));
     }
     let bytes = std::fs::read(path).or_exit(Exit::Usage)?;
     let file = File::parse(&bytes).or_exit(Exit::Usage)?;

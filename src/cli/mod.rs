@@ -21,7 +21,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use args::{Cli, Command, CoordinatorCommand, ClientCommand};
+use args::{Cli, ClientCommand, Command, CoordinatorCommand};
 use exit::Exit;
 
 /// Parses the arguments and runs the command.

@@ -15,7 +15,12 @@ pub(crate) fn run(command: &PlanCommand) -> Outcome {
             if *json {
                 out::json(&serde_json::json!({ "version": 1, "name": plan.name, "digest": plan.digest() }));
             } else {
-                out::line(format!("{} is a good plan\nname    {}\ndigest  {}", file.display(), plan.name, plan.digest()));
+                out::line(format!(
+                    "{} is a good plan\nname    {}\ndigest  {}",
+                    file.display(),
+                    plan.name,
+                    plan.digest()
+                ));
             }
         }
         PlanCommand::Show { file, json } => {

@@ -40,14 +40,20 @@ pub(crate) fn read(path: &Path) -> Result<Arc<Plan>, Failure> {
         return Err(Failure::new(Exit::Usage, message, None));
     }
     let text = std::fs::read_to_string(path).map_err(|error| {
-        Failure::new(Exit::Usage, format!("cannot read the plan {shown}: {error}"), Some("`synod plan new FILE` writes one to begin with"))
+        Failure::new(
+            Exit::Usage,
+            format!("cannot read the plan {shown}: {error}"),
+            Some("`synod plan new FILE` writes one to begin with"),
+        )
     })?;
     parse(&text, &shown.to_string())
 }
 
 /// Checks the plan in `text`, called `name` in messages.
 pub(crate) fn parse(text: &str, name: &str) -> Result<Arc<Plan>, Failure> {
-    Plan::read(text, &Zoo).map(Arc::new).map_err(|error| Failure { exit: Exit::Usage, report: report(error, name).into() })
+    Plan::read(text, &Zoo)
+        .map(Arc::new)
+        .map_err(|error| Failure { exit: Exit::Usage, report: report(error, name).into() })
 }
 
 fn report(error: PlanError, name: &str) -> PlanReport {

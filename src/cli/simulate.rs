@@ -40,7 +40,8 @@ pub(crate) fn run(args: &SimulateArgs, quiet: bool) -> Outcome {
         display.show(event);
     };
     let host = RunHost { folder: Arc::clone(&run_folder), central: None };
-    let fleet = Fleet { plan: Arc::clone(&plan), trainer, population: &population, host: &host, sink: &sink, stop: &stop };
+    let fleet =
+        Fleet { plan: Arc::clone(&plan), trainer, population: &population, host: &host, sink: &sink, stop: &stop };
     let result = fleet.run(options).or_exit(Exit::Data)?;
     run_folder.save_model(&result.model)?;
     let mut rows = vec![row("global model", "", &run_folder.events())];
@@ -135,6 +136,7 @@ fn cores() -> usize {
 
 /// A plan's name as a file name.
 pub(crate) fn file_name(name: &str) -> String {
-    let safe: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect();
+    let safe: String =
+        name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect();
     safe.trim_matches('-').chars().take(60).collect()
 }

@@ -40,7 +40,7 @@ fn bad_tables_are_refused_with_file_and_line() {
         ("a,b,y\n1,2,0\n1,2\n3,4,1\n", 2, "line 3"),
         ("a,c,y\n1,2,0\n", 2, "column"),
         ("a,b,y\n1,NaN,0\n1,2,1\n", 2, "line 2"),
-        ("a,b,y\n1,2,0\n1,2,7\n", 2, "7"),
+        ("a,b,y\n1,2,0\n1,2,7\n", 2, "line 3"),
         ("a,b,y\n", 2, "site.csv"),
         ("a,b,y\n1,2,0\n", 2, "2"),
     ] {
@@ -144,7 +144,12 @@ fn wrong_usage_ends_with_code_2_and_help_with_0() {
     fails(&["simulat"], 2);
     fails(&["simulate", "x.toml", "--device", "tpu"], 2);
     assert!(works(&["--help"]).contains("Exit codes"));
-    for command in [&["simulate", "--help"][..], &["coordinator", "serve", "--help"], &["client", "run", "--help"], &["certs", "site", "--help"]] {
+    for command in [
+        &["simulate", "--help"][..],
+        &["coordinator", "serve", "--help"],
+        &["client", "run", "--help"],
+        &["certs", "site", "--help"],
+    ] {
         assert!(works(command).contains("Examples:"), "{command:?} has examples");
     }
 }

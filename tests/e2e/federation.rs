@@ -45,7 +45,10 @@ fn a_client_that_vanishes_in_the_middle_is_named_and_the_run_goes_on_with_the_re
     // Long local training, so that the kill comes in the middle; the quorum is one update.
     let extra = "[round]\nsites_min = 2\nupdates_min = 1\ntime_max = \"4s\"\ngrace = \"3s\"\n";
     let plan = digits_plan(root, 2, extra);
-    let text = std::fs::read_to_string(&plan).unwrap().replace("epochs = 1", "epochs = 40").replace("rounds = 3", "rounds = 2");
+    let text = std::fs::read_to_string(&plan)
+        .unwrap()
+        .replace("epochs = 1", "epochs = 40")
+        .replace("rounds = 3", "rounds = 2");
     std::fs::write(&plan, text).unwrap();
     let (mut coordinator, address) = Running::coordinator(&plan, &keys.of("coordinator"), &root.join("net"));
     let stays = Running::client(&address, &keys.of("site-0"));
@@ -129,7 +132,8 @@ fn the_demo_shows_the_comparison_and_leaves_a_folder() {
         assert!(output.contains(expected), "{expected} is in\n{output}");
     }
     let hash = value(&output, "model hash");
-    let again = works(&["simulate", path(&out.join("plan.toml")), "--quiet", "--out", path(&folder.path().join("sim"))]);
+    let again =
+        works(&["simulate", path(&out.join("plan.toml")), "--quiet", "--out", path(&folder.path().join("sim"))]);
     assert_eq!(hash, value(&again, "model hash"), "the demo's plan gives the same hash when simulated");
     let report = std::fs::read_to_string(out.join("report.html")).unwrap();
     assert!(report.contains("<svg") && report.contains("pooled"));

@@ -1,6 +1,8 @@
 //! End to end: real processes of the built binary over loopback. Servers listen on ports the system picks and end by
 //! themselves.
 
+#![allow(clippy::unwrap_used, reason = "a test helper that fails says where by itself")]
+
 mod bad_input;
 mod federation;
 mod plans;

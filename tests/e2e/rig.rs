@@ -52,7 +52,8 @@ pub(crate) fn path(path: &Path) -> &str {
 
 /// The value after `label` in the output.
 pub(crate) fn value<'a>(output: &'a str, label: &str) -> &'a str {
-    let line = output.lines().find(|l| l.starts_with(label)).unwrap_or_else(|| panic!("no line {label:?} in\n{output}"));
+    let line =
+        output.lines().find(|l| l.starts_with(label)).unwrap_or_else(|| panic!("no line {label:?} in\n{output}"));
     line[label.len()..].trim()
 }
 
@@ -105,8 +106,7 @@ impl Drop for Running {
 
 impl Running {
     pub(crate) fn start(args: &[&str]) -> Self {
-        let mut child =
-            synod(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary starts");
+        let mut child = synod(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary starts");
         let stdout = child.stdout.take().expect("piped");
         let (sender, lines) = mpsc::channel();
         std::thread::spawn(move || {
@@ -122,8 +122,16 @@ impl Running {
     /// A coordinator, with its address.
     pub(crate) fn coordinator(plan: &Path, identity: &Path, out: &Path) -> (Self, String) {
         let mut running = Self::start(&[
-            "coordinator", "serve", path(plan), "--identity", path(identity), "--out", path(out), "--listen",
-            "127.0.0.1:0", "--json",
+            "coordinator",
+            "serve",
+            path(plan),
+            "--identity",
+            path(identity),
+            "--out",
+            path(out),
+            "--listen",
+            "127.0.0.1:0",
+            "--json",
         ]);
         let line = running.wait_for("listening");
         let value: serde_json::Value = serde_json::from_str(&line).expect("a JSON line");
@@ -132,7 +140,17 @@ impl Running {
     }
 
     pub(crate) fn client(address: &str, identity: &Path) -> Self {
-        Self::start(&["client", "run", "--coordinator", address, "--identity", path(identity), "--rehearse", "--patience", "20s"])
+        Self::start(&[
+            "client",
+            "run",
+            "--coordinator",
+            address,
+            "--identity",
+            path(identity),
+            "--rehearse",
+            "--patience",
+            "20s",
+        ])
     }
 
     /// Waits for a line that contains `text`.

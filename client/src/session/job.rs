@@ -58,10 +58,21 @@ fn clock() -> u64 {
 
 impl Job {
     /// Begins to train on `model`, writing to `delta`.
-    pub(super) fn train(work: &Arc<Work>, key: JobKey, model: Buffer, delta: Buffer, events: mpsc::UnboundedSender<JobEvent>) -> Self {
+    pub(super) fn train(
+        work: &Arc<Work>,
+        key: JobKey,
+        model: Buffer,
+        delta: Buffer,
+        events: mpsc::UnboundedSender<JobEvent>,
+    ) -> Self {
         Self::spawn(work, key, events, move |work, events, cancelled| {
             let mut watch = |r: crate::train::StepReport| {
-                let _ = events.send(JobEvent::Progress(Progress { round: key.round, step: r.step, steps: r.steps, loss: r.loss }));
+                let _ = events.send(JobEvent::Progress(Progress {
+                    round: key.round,
+                    step: r.step,
+                    steps: r.steps,
+                    loss: r.loss,
+                }));
                 if cancelled.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
             };
             match work.train(key.round, &model, delta, clock, &mut watch) {
@@ -72,7 +83,12 @@ impl Job {
     }
 
     /// Begins to measure `model`.
-    pub(super) fn evaluate(work: &Arc<Work>, key: JobKey, model: Buffer, events: mpsc::UnboundedSender<JobEvent>) -> Self {
+    pub(super) fn evaluate(
+        work: &Arc<Work>,
+        key: JobKey,
+        model: Buffer,
+        events: mpsc::UnboundedSender<JobEvent>,
+    ) -> Self {
         Self::spawn(work, key, events, move |work, _, _| match work.evaluate(&model) {
             Ok(metrics) => Product::Evaluated { round: key.round, metrics },
             Err(error) => Product::Failed { round: key.round, reason: error.to_string() },

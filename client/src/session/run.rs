@@ -225,7 +225,9 @@ async fn attempt(state: &mut State) -> Attempt {
     match end {
         TalkEnd::Finished(f) => Attempt::Finished(Finish { completed: f.completed, reason: f.reason, model: f.model }),
         TalkEnd::Lost(reason) => match close_reason(&connection) {
-            Some(CloseReason::Replaced | CloseReason::Role) => Attempt::Fatal(SessionError::Refused { address, reason }),
+            Some(CloseReason::Replaced | CloseReason::Role) => {
+                Attempt::Fatal(SessionError::Refused { address, reason })
+            }
             _ => Attempt::Lost(reason),
         },
     }
@@ -251,7 +253,10 @@ async fn reach(state: &State, address: &str) -> Result<quinn::Connection, Attemp
     let connecting = match connect(&endpoint, &state.options.identity, remote) {
         Ok(connecting) => connecting,
         Err(error @ synod_transport::EndpointError::Tls(_)) => {
-            return Err(Attempt::Fatal(SessionError::Refused { address: address.to_owned(), reason: error.to_string() }));
+            return Err(Attempt::Fatal(SessionError::Refused {
+                address: address.to_owned(),
+                reason: error.to_string(),
+            }));
         }
         Err(error) => return Err(unreached(error)),
     };
@@ -270,7 +275,8 @@ fn ended(error: &quinn::ConnectionError, address: &str) -> Attempt {
         quinn::ConnectionError::ConnectionClosed(c) => synod_certs::alert_of_quic_code(c.error_code.into()),
         _ => None,
     };
-    let role = matches!(error, quinn::ConnectionError::ApplicationClosed(c) if c.error_code == CloseReason::Role.code());
+    let role =
+        matches!(error, quinn::ConnectionError::ApplicationClosed(c) if c.error_code == CloseReason::Role.code());
     if alert.is_some() || role {
         Attempt::Fatal(SessionError::Refused { address: address.to_owned(), reason })
     } else {
@@ -317,7 +323,9 @@ async fn prepare(state: &mut State, welcome: &Welcome) -> Result<(), String> {
     let loading = tokio::task::spawn_blocking(move || loader(&text, &site)).await;
     let (plan, (trainer, data)) = loading.map_err(|e| format!("loading the data failed: {e}"))??;
     if plan.digest() != welcome.plan_digest {
-        return Err("the coordinator's plan reads differently here; use the same Synod release on both sides".to_owned());
+        return Err(
+            "the coordinator's plan reads differently here; use the same Synod release on both sides".to_owned()
+        );
     }
     if trainer.layout().digest() != welcome.layout {
         return Err("the plan's model has another layout here; use the same Synod release on both sides".to_owned());

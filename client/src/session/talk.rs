@@ -7,9 +7,7 @@ use synod_common::event::LeftOut;
 use synod_common::plan::Task as PlanTask;
 use synod_common::update::{Buffer, Update};
 use synod_common::wire::{Answer, Declined, Evaluated, Finished, Ready, Task, TaskKind, shorten};
-use synod_transport::{
-    StreamError, explain_connection_error, receive, receive_values, send, send_values,
-};
+use synod_transport::{StreamError, explain_connection_error, receive, receive_values, send, send_values};
 use tokio::time::timeout;
 
 use super::job::{Job, JobEvent, JobKey, Product};
@@ -45,7 +43,8 @@ impl<'a> Talk<'a> {
         match self.talk(down).await {
             Ok(finished) => TalkEnd::Finished(finished),
             Err(error) => {
-                let reason = self.connection.close_reason().map_or_else(|| error.to_string(), |e| explain_connection_error(&e));
+                let reason =
+                    self.connection.close_reason().map_or_else(|| error.to_string(), |e| explain_connection_error(&e));
                 TalkEnd::Lost(reason)
             }
         }

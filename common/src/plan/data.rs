@@ -227,7 +227,11 @@ const SOURCES: &[&str] = &["digits", "idx", "csv", "npz"];
 
 fn read_source(section: &mut Section<'_, '_>) -> Option<Source> {
     if !section.has("source") {
-        section.problem("", "`source` is missing: where samples come from", Some("add [data.source.csv], [data.source.idx], [data.source.npz] or source = \"digits\""));
+        section.problem(
+            "",
+            "`source` is missing: where samples come from",
+            Some("add [data.source.csv], [data.source.idx], [data.source.npz] or source = \"digits\""),
+        );
     }
     let choice = section.choice("source")?;
     match choice.name.as_str() {
@@ -317,7 +321,11 @@ fn read_csv(mut s: Section<'_, '_>) -> Option<CsvSource> {
     }
     for (name, levels) in &categorical {
         if levels.is_empty() {
-            s.problem("categorical", format!("column `{name}` has no levels"), Some("list its values: sites encode alike only if the plan says how"));
+            s.problem(
+                "categorical",
+                format!("column `{name}` has no levels"),
+                Some("list its values: sites encode alike only if the plan says how"),
+            );
         }
     }
     let source = CsvSource {
@@ -336,7 +344,11 @@ fn read_csv(mut s: Section<'_, '_>) -> Option<CsvSource> {
         split_test,
     };
     if source.inputs() == 0 || source.inputs() > COLUMNS_MAX {
-        s.problem("", format!("the plan names {} inputs, it needs 1 to {COLUMNS_MAX}", source.inputs()), Some("list columns in `numeric` or `categorical`"));
+        s.problem(
+            "",
+            format!("the plan names {} inputs, it needs 1 to {COLUMNS_MAX}", source.inputs()),
+            Some("list columns in `numeric` or `categorical`"),
+        );
     }
     s.finish();
     Some(source)
@@ -364,9 +376,14 @@ fn read_normalise(section: &mut Section<'_, '_>, source: &Source) -> Normalise {
         "divide" => Normalise::Divide { by: s.number("by", 255.0, 1e-9..=1e12) },
         "standard" => Normalise::Standard { fit: s.or("fit", Fit::Site) },
         "given" => {
-            let mean: Vec<f64> = s.required("mean", "one number, one per channel, or one per input").unwrap_or_default();
+            let mean: Vec<f64> =
+                s.required("mean", "one number, one per channel, or one per input").unwrap_or_default();
             let std: Vec<f64> = s.required("std", "as many numbers as `mean`").unwrap_or_default();
-            if mean.is_empty() || mean.len() != std.len() || !mean.iter().chain(&std).all(|v| v.is_finite()) || std.iter().any(|v| *v <= 0.0) {
+            if mean.is_empty()
+                || mean.len() != std.len()
+                || !mean.iter().chain(&std).all(|v| v.is_finite())
+                || std.iter().any(|v| *v <= 0.0)
+            {
                 s.problem("", "`mean` and `std` are equally long lists of finite numbers, and `std` is above 0", None);
             }
             Normalise::Given { mean, std }

@@ -183,7 +183,10 @@ impl RoundPlan {
         if plan.cohort != 0 && plan.updates_min > plan.cohort {
             s.problem(
                 "updates_min",
-                format!("`updates_min` is {}, more than the cohort of {}: no round could ever close", plan.updates_min, plan.cohort),
+                format!(
+                    "`updates_min` is {}, more than the cohort of {}: no round could ever close",
+                    plan.updates_min, plan.cohort
+                ),
                 Some("lower updates_min or raise cohort"),
             );
         }

@@ -56,8 +56,7 @@ pub(crate) struct Section<'p, 'i> {
 
 impl<'p, 'i> Section<'p, 'i> {
     pub(crate) fn new(problems: &'p Problems, path: String, span: Option<Range<usize>>, table: DeTable<'i>) -> Self {
-        let entries =
-            table.into_iter().map(|(key, value)| (key.get_ref().to_string(), (key.span(), value))).collect();
+        let entries = table.into_iter().map(|(key, value)| (key.get_ref().to_string(), (key.span(), value))).collect();
         Self { problems, path, span, entries, known: Vec::new() }
     }
 
@@ -79,7 +78,13 @@ impl<'p, 'i> Section<'p, 'i> {
         self.problems.add(&path, self.place(key), message, help.map(str::to_owned));
     }
 
-    pub(crate) fn problem_at(&self, key: &str, span: Option<Range<usize>>, message: impl Display, help: Option<String>) {
+    pub(crate) fn problem_at(
+        &self,
+        key: &str,
+        span: Option<Range<usize>>,
+        message: impl Display,
+        help: Option<String>,
+    ) {
         self.problems.add(&self.child_path(key), span, message, help);
     }
 
@@ -115,7 +120,10 @@ impl<'p, 'i> Section<'p, 'i> {
                 &self.child_path(key),
                 self.span.clone(),
                 format!("`{key}` is missing: {what}"),
-                Some(format!("add `{key} = …` to {}", if self.path.is_empty() { "the top of the plan".into() } else { format!("[{}]", self.path) })),
+                Some(format!(
+                    "add `{key} = …` to {}",
+                    if self.path.is_empty() { "the top of the plan".into() } else { format!("[{}]", self.path) }
+                )),
             );
             return None;
         }
@@ -164,10 +172,10 @@ impl<'p, 'i> Section<'p, 'i> {
     pub(crate) fn section(&mut self, key: &'static str) -> Option<Section<'p, 'i>> {
         self.known.push(key);
         let (_, value) = self.entries.remove(key)?;
-        self.into_section(key, value)
+        self.subsection(key, value)
     }
 
-    fn into_section(&self, key: &str, value: Spanned<DeValue<'i>>) -> Option<Section<'p, 'i>> {
+    fn subsection(&self, key: &str, value: Spanned<DeValue<'i>>) -> Option<Section<'p, 'i>> {
         let (path, span) = (self.child_path(key), value.span());
         match value.into_inner() {
             DeValue::Table(table) => Some(Section::new(self.problems, path, Some(span), table)),
@@ -186,8 +194,7 @@ impl<'p, 'i> Section<'p, 'i> {
         let (path, span) = (self.child_path(key), value.span());
         match value.into_inner() {
             DeValue::String(name) => {
-                let options =
-                    Section::new(self.problems, format!("{path}.{name}"), Some(span.clone()), DeTable::new());
+                let options = Section::new(self.problems, format!("{path}.{name}"), Some(span.clone()), DeTable::new());
                 Some(Choice { name: name.into_owned(), span, options })
             }
             DeValue::Table(table) if table.len() == 1 => {
@@ -195,7 +202,7 @@ impl<'p, 'i> Section<'p, 'i> {
                 let name_span = name.span();
                 let parent = Section::new(self.problems, path, Some(span), DeTable::new());
                 let name = name.into_inner().into_owned();
-                let options = parent.into_section(&name, value)?;
+                let options = parent.subsection(&name, value)?;
                 Some(Choice { name, span: name_span, options })
             }
             DeValue::Table(table) => {

@@ -94,7 +94,12 @@ impl Plan {
     pub fn read(text: &str, catalogue: &dyn Catalogue) -> Result<Self, PlanError> {
         let problems = Problems::default();
         if text.len() > PLAN_BYTES_MAX {
-            problems.add("", None, format!("the plan has {} bytes, at most {PLAN_BYTES_MAX} are read", text.len()), None);
+            problems.add(
+                "",
+                None,
+                format!("the plan has {} bytes, at most {PLAN_BYTES_MAX} are read", text.len()),
+                None,
+            );
             return Err(PlanError { source_text: String::new(), problems: problems.into_vec() });
         }
         let (document, errors) = DeTable::parse_recoverable(text);
@@ -140,7 +145,11 @@ fn read_root<'p>(mut root: Section<'p, '_>, problems: &'p Problems, catalogue: &
     let task = Task::read(&mut root);
     let model = Model::read(&mut root);
     if !root.has("data") {
-        root.problem("", "`data` is missing: where samples come from", Some("add [data] with a source, like source = \"digits\""));
+        root.problem(
+            "",
+            "`data` is missing: where samples come from",
+            Some("add [data] with a source, like source = \"digits\""),
+        );
     }
     let data = DataPlan::read(root.section("data"));
     let train = Train::read(section_or_empty(&mut root, problems, "train"), task.as_ref(), catalogue);
@@ -220,7 +229,10 @@ fn check_together(plan: &Plan, problems: &Problems) {
                 problems.add(
                     "simulation.partition.natural",
                     None,
-                    format!("the source `{}` names no sites; `natural` needs CSV files or a site_column", plan.data.source.name()),
+                    format!(
+                        "the source `{}` names no sites; `natural` needs CSV files or a site_column",
+                        plan.data.source.name()
+                    ),
                     Some("use another partition, such as [simulation.partition.dirichlet]".to_owned()),
                 );
             }
@@ -239,7 +251,10 @@ fn check_together(plan: &Plan, problems: &Problems) {
                 problems.add(
                     "round.cohort",
                     None,
-                    format!("the cohort of {} is larger than the {} simulated clients", plan.round.cohort, simulation.clients),
+                    format!(
+                        "the cohort of {} is larger than the {} simulated clients",
+                        plan.round.cohort, simulation.clients
+                    ),
                     Some("lower round.cohort, or set it to 0 for everyone".to_owned()),
                 );
             }

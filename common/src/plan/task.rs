@@ -47,7 +47,11 @@ impl Task {
 
     pub(super) fn read(root: &mut Section<'_, '_>) -> Option<Self> {
         if !root.has("task") {
-            root.problem("", "`task` is missing: what the model is for", Some("add [task.classification] with classes = N"));
+            root.problem(
+                "",
+                "`task` is missing: what the model is for",
+                Some("add [task.classification] with classes = N"),
+            );
         }
         let choice = root.choice("task")?;
         if choice.name != "classification" {

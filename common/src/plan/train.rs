@@ -64,7 +64,11 @@ impl Model {
 
     pub(super) fn read(root: &mut Section<'_, '_>) -> Option<Self> {
         if !root.has("model") {
-            root.problem("", "`model` is missing: the architecture to train", Some("add model = \"logistic\", or [model.mlp] with hidden = [64]"));
+            root.problem(
+                "",
+                "`model` is missing: the architecture to train",
+                Some("add model = \"logistic\", or [model.mlp] with hidden = [64]"),
+            );
         }
         let choice = root.choice("model")?;
         let name = choice.name.clone();
@@ -345,7 +349,10 @@ fn read_schedule(s: &mut Section<'_, '_>) -> Schedule {
             let mut o = choice.options;
             schedule.decay = match name.as_str() {
                 "cosine" => Decay::Cosine { last: o.number("last", 0.0, 0.0..=1.0) },
-                "step" => Decay::Step { every: o.number("every", 10, 1..=1_000_000), factor: o.number("factor", 0.5, 0.0..=1.0) },
+                "step" => Decay::Step {
+                    every: o.number("every", 10, 1..=1_000_000),
+                    factor: o.number("factor", 0.5, 0.0..=1.0),
+                },
                 "exponential" => Decay::Exponential { factor: o.number("factor", 0.99, 0.0..=1.0) },
                 _ => Decay::Constant,
             };

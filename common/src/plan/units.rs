@@ -60,8 +60,9 @@ impl<'de> Deserialize<'de> for PlanDuration {
                 f.write_str("a duration with its unit, like \"30s\" or \"10m\"")
             }
             fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<PlanDuration, E> {
-                let duration = humantime::parse_duration(text)
-                    .map_err(|e| E::custom(format!("{text:?} is no duration ({e}); write it like \"30s\" or \"10m\"")))?;
+                let duration = humantime::parse_duration(text).map_err(|e| {
+                    E::custom(format!("{text:?} is no duration ({e}); write it like \"30s\" or \"10m\""))
+                })?;
                 if duration > DURATION_MAX {
                     return Err(E::custom(format!("{text:?} is longer than 30 days")));
                 }

@@ -20,7 +20,9 @@ const CONFIG: Configuration<LittleEndian, Fixint, Limit<CLAIM_BYTES_MAX>> =
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FrameError {
     /// Another protocol version.
-    #[error("the peer speaks protocol version {0}, this program speaks {PROTOCOL_VERSION}: use the same Synod release on both sides")]
+    #[error(
+        "the peer speaks protocol version {0}, this program speaks {PROTOCOL_VERSION}: use the same Synod release on both sides"
+    )]
     Version(u8),
     /// A kind that does not exist.
     #[error("a frame has the unknown kind {0}")]

@@ -109,7 +109,11 @@ fn short(what: &str, text: &str, bytes_max: usize) -> Result<(), String> {
 }
 
 fn sound(what: &str, metrics: Option<&Metrics>) -> Result<(), String> {
-    if metrics.is_none_or(Metrics::is_sound) { Ok(()) } else { Err(format!("the {what} metrics are not sound (too many, a bad name, or not finite)")) }
+    if metrics.is_none_or(Metrics::is_sound) {
+        Ok(())
+    } else {
+        Err(format!("the {what} metrics are not sound (too many, a bad name, or not finite)"))
+    }
 }
 
 /// `text` cut to what a message may carry.

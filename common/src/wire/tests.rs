@@ -55,23 +55,36 @@ fn round_trip<M: Message + PartialEq + std::fmt::Debug>(message: &M) -> String {
 fn every_message_has_its_bytes() {
     let reason = "r".to_owned();
     let site = SiteName::new("a").unwrap();
-    let welcome =
-        Welcome { release: "0".into(), site, plan: "p".into(), plan_digest: digest(1), layout: digest(2) };
-    let task =
-        Task { round: RoundId(3), kind: TaskKind::Evaluate, plan: digest(1), model: digest(2), time_left_ms: 5 };
+    let welcome = Welcome { release: "0".into(), site, plan: "p".into(), plan_digest: digest(1), layout: digest(2) };
+    let task = Task { round: RoundId(3), kind: TaskKind::Evaluate, plan: digest(1), model: digest(2), time_left_ms: 5 };
     let lines = [
         ("hello: release", round_trip(&Hello { release: "0.1".into() })),
         ("welcome: release, site, plan, plan digest, layout digest", round_trip(&welcome)),
-        ("ready: plan digest, samples u64, class counts [u64]", round_trip(&Ready { plan: digest(1), samples: 7, class_counts: vec![3, 4] })),
-        ("task: round u64, kind u32 (0 train, 1 evaluate), plan digest, model digest, time left u64", round_trip(&task)),
-        ("progress: round u64, step u64, steps u64, loss f64", round_trip(&Progress { round: RoundId(3), step: 1, steps: 2, loss: 0.5 })),
-        ("update: round u64, plan, layout, samples u64, before u8 (0 none, 1 metrics), train (samples u64, [name, f64]), after u8, train ms u64", round_trip(&update())),
+        (
+            "ready: plan digest, samples u64, class counts [u64]",
+            round_trip(&Ready { plan: digest(1), samples: 7, class_counts: vec![3, 4] }),
+        ),
+        (
+            "task: round u64, kind u32 (0 train, 1 evaluate), plan digest, model digest, time left u64",
+            round_trip(&task),
+        ),
+        (
+            "progress: round u64, step u64, steps u64, loss f64",
+            round_trip(&Progress { round: RoundId(3), step: 1, steps: 2, loss: 0.5 }),
+        ),
+        (
+            "update: round u64, plan, layout, samples u64, before u8 (0 none, 1 metrics), train (samples u64, [name, f64]), after u8, train ms u64",
+            round_trip(&update()),
+        ),
         ("answer: u32 0 accepted", round_trip(&Answer::Accepted)),
         ("answer: u32 1 refused, reason", round_trip(&Answer::Refused { reason: reason.clone() })),
         ("answer: u32 2 damaged, reason", round_trip(&Answer::Damaged { reason: reason.clone() })),
         ("evaluated: round u64, metrics as in update", round_trip(&Evaluated { round: RoundId(3), metrics: None })),
         ("declined: round u64, reason", round_trip(&Declined { round: RoundId(3), reason: reason.clone() })),
-        ("finished: completed u8, reason, model digest", round_trip(&Finished { completed: true, reason, model: digest(9) })),
+        (
+            "finished: completed u8, reason, model digest",
+            round_trip(&Finished { completed: true, reason, model: digest(9) }),
+        ),
     ];
     let text: Vec<String> = lines.iter().map(|(name, bytes)| format!("{name}\n    {bytes}")).collect();
     insta::assert_snapshot!(text.join("\n"));
@@ -81,7 +94,10 @@ fn every_message_has_its_bytes() {
 fn forged_headers_are_refused_before_anything_is_allocated() {
     assert_eq!(FrameHeader::parse([2, 1, 0, 0, 0, 0]), Err(FrameError::Version(2)));
     assert_eq!(FrameHeader::parse([1, 0, 0, 0, 0, 0]), Err(FrameError::UnknownKind(0)));
-    assert!(matches!(FrameHeader::parse([1, 1, 255, 255, 255, 255]), Err(FrameError::TooLong { bytes: 4_294_967_295, .. })));
+    assert!(matches!(
+        FrameHeader::parse([1, 1, 255, 255, 255, 255]),
+        Err(FrameError::TooLong { bytes: 4_294_967_295, .. })
+    ));
     let hello = FrameHeader::parse([1, 1, 0, 0, 0, 0]).unwrap();
     assert!(matches!(hello.expect::<Task>(), Err(FrameError::UnexpectedKind { .. })));
 }
@@ -102,7 +118,10 @@ fn messages_that_break_their_rules_are_neither_sent_nor_read() {
     let mut bad = update();
     bad.train.values.insert("loss".into(), f64::NAN);
     assert!(matches!(encode(&bad), Err(FrameError::Rules { .. })));
-    assert!(matches!(encode(&Progress { round: RoundId(1), step: 0, steps: 0, loss: f64::INFINITY }), Err(FrameError::Rules { .. })));
+    assert!(matches!(
+        encode(&Progress { round: RoundId(1), step: 0, steps: 0, loss: f64::INFINITY }),
+        Err(FrameError::Rules { .. })
+    ));
     assert!(encode(&Hello { release: "x".repeat(65) }).is_err());
     assert_eq!(shorten(&"é".repeat(REASON_BYTES_MAX)).len(), REASON_BYTES_MAX - 1);
 }

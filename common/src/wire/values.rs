@@ -25,7 +25,9 @@ pub enum ValuesError {
         expected: u64,
     },
     /// The values are not what the sender sent.
-    #[error("the digest of the {bytes} bytes that came is not the one the sender gave: the data was damaged on the way")]
+    #[error(
+        "the digest of the {bytes} bytes that came is not the one the sender gave: the data was damaged on the way"
+    )]
     Digest {
         /// Bytes that came.
         bytes: u64,

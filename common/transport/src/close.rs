@@ -57,9 +57,15 @@ impl CloseReason {
         match self {
             Self::Finished => "the run is over",
             Self::Leaving => "the other side was stopped",
-            Self::Role => "the certificate is of a role that may not do this; use a site's identity for a client and a coordinator's for a coordinator",
-            Self::Replaced => "the same site connected again and the newer connection counts; run one client per identity",
-            Self::Protocol => "the other side says that this one broke the protocol; use the same Synod release on both sides, and report this if it is the same",
+            Self::Role => {
+                "the certificate is of a role that may not do this; use a site's identity for a client and a coordinator's for a coordinator"
+            }
+            Self::Replaced => {
+                "the same site connected again and the newer connection counts; run one client per identity"
+            }
+            Self::Protocol => {
+                "the other side says that this one broke the protocol; use the same Synod release on both sides, and report this if it is the same"
+            }
             Self::Silent => "the other side heard nothing for too long",
             Self::Full => "the coordinator has as many connections as it takes; try again later",
         }
@@ -70,7 +76,9 @@ impl CloseReason {
 #[must_use]
 pub fn explain_connection_error(error: &ConnectionError) -> String {
     match error {
-        ConnectionError::VersionMismatch => "the other side speaks no common QUIC version; check the address".to_owned(),
+        ConnectionError::VersionMismatch => {
+            "the other side speaks no common QUIC version; check the address".to_owned()
+        }
         ConnectionError::TransportError(e) => match alert_of_quic_code(e.code.into()) {
             // This side sent the alert: the peer's certificate is at fault.
             Some(alert) => with_detail(&explain_alert(alert, CertificateOf::Peer).to_string(), &e.reason),

@@ -4,7 +4,8 @@ use bytes::Bytes;
 use quinn::{ReadExactError, RecvStream, SendStream};
 use synod_common::blocks::values_digest;
 use synod_common::wire::{
-    DIGEST_BYTES, FRAME_HEADER_BYTES, FrameError, FrameHeader, Message, ValueReader, ValuesError, chunks, decode, encode,
+    DIGEST_BYTES, FRAME_HEADER_BYTES, FrameError, FrameHeader, Message, ValueReader, ValuesError, chunks, decode,
+    encode,
 };
 
 use crate::close::explain_connection_error;

@@ -37,6 +37,15 @@ pub struct ModelVersion {
     pub values: Buffer,
 }
 
+/// What a central evaluation found.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Measured {
+    /// Metrics on the central test set.
+    pub metrics: Metrics,
+    /// Confusion matrix, rows are true classes, where the task has classes and they are few.
+    pub confusion: Option<Vec<Vec<u64>>>,
+}
+
 /// A task for one site.
 #[derive(Clone, Debug)]
 pub struct OutTask {
@@ -123,7 +132,7 @@ pub enum Event {
         /// The round whose model it was.
         round: RoundId,
         /// The metrics, or why there are none.
-        result: Result<(Metrics, Option<Vec<Vec<u64>>>), String>,
+        result: Result<Measured, String>,
     },
     /// The model of a round is durable.
     Committed {

@@ -11,7 +11,7 @@ use synod_common::plan::{OnTooFew, Plan};
 use synod_common::update::{Buffer, BufferPool, Update};
 use synod_common::wire::{Answer, TaskKind, shorten};
 
-use super::actions::{Action, Event, Millis, ModelVersion, OutTask};
+use super::actions::{Action, Event, Measured, Millis, ModelVersion, OutTask};
 use super::aggregator::Aggregator;
 use super::cohort;
 use super::phase::{Assembling, Committing, FinalEvaluation, Gathering, Member, MemberState, Phase};
@@ -111,7 +111,7 @@ impl Run {
             Event::Start => self.on_start(phase, now, out),
             Event::Tick => self.on_tick(phase, now, out),
             Event::Arrived { site, samples, class_counts } => {
-                self.on_arrived(phase, now, site, samples, class_counts, out)
+                self.on_arrived(phase, now, &site, samples, class_counts, out)
             }
             Event::Left { site, reason } => self.on_left(phase, now, site, reason, out),
             Event::Progress { site, round, step, steps, loss } => {
@@ -198,7 +198,7 @@ impl Run {
         &mut self,
         phase: Phase,
         now: Millis,
-        site: SiteName,
+        site: &SiteName,
         samples: u64,
         class_counts: Vec<u64>,
         out: &mut Vec<Action>,
@@ -219,7 +219,7 @@ impl Run {
                     && matches!(member.state, MemberState::Away { .. } | MemberState::Working)
                 {
                     member.state = MemberState::Working;
-                    self.send(&site, round, TaskKind::Train, deadline, out);
+                    self.send(site, round, TaskKind::Train, deadline, out);
                 }
                 Phase::Gathering(gathering)
             }
@@ -256,7 +256,7 @@ impl Run {
         let Phase::Gathering(mut gathering) = phase else {
             let reason =
                 format!("no round is open; the update for round {named} is not counted, nothing is to be done");
-            refuse(site, named, reason, out);
+            refuse(site, named, &reason, out);
             return phase;
         };
         let expected = Expected {
@@ -272,7 +272,7 @@ impl Run {
                 "the site is not in the cohort of round {}; it will be asked when it is its turn",
                 gathering.round
             );
-            refuse(site, named, reason, out);
+            refuse(site, named, &reason, out);
             return Phase::Gathering(gathering);
         };
         match (&member.state, expected.check(&update)) {
@@ -283,7 +283,7 @@ impl Run {
             }
             (MemberState::Out { reason }, _) if named == gathering.round => {
                 let reason = format!("the site is out of round {named}: {reason}");
-                refuse(site, named, reason, out);
+                refuse(site, named, &reason, out);
                 Phase::Gathering(gathering)
             }
             (_, Ok(passed)) => self.count(gathering, now, site, passed, update, out),
@@ -291,7 +291,7 @@ impl Run {
                 if named == gathering.round {
                     member.state = MemberState::Out { reason: reason.clone() };
                 }
-                refuse(site, named, reason, out);
+                refuse(site, named, &reason, out);
                 self.try_close(gathering, now, out)
             }
         }
@@ -316,7 +316,7 @@ impl Run {
             };
         }
         if let Err(error) = counted {
-            refuse(site, header.round, error.to_string(), out);
+            refuse(site, header.round, &error.to_string(), out);
             return self.try_close(gathering, now, out);
         }
         out.push(Action::Answer { site: site.clone(), round: header.round, answer: Answer::Accepted });
@@ -398,11 +398,11 @@ impl Run {
         phase: Phase,
         now: Millis,
         round: RoundId,
-        result: Result<(Metrics, Option<Vec<Vec<u64>>>), String>,
+        result: Result<Measured, String>,
         out: &mut Vec<Action>,
     ) -> Phase {
         self.central_pending = self.central_pending.saturating_sub(1);
-        if let Ok((metrics, confusion)) = result {
+        if let Ok(Measured { metrics, confusion }) = result {
             out.push(Action::Publish(RunEvent::Evaluated { round, metrics, confusion }));
         }
         match phase {
@@ -590,8 +590,8 @@ impl Run {
     }
 }
 
-fn refuse(site: SiteName, round: RoundId, reason: String, out: &mut Vec<Action>) {
-    let reason = shorten(&reason);
+fn refuse(site: SiteName, round: RoundId, reason: &str, out: &mut Vec<Action>) {
+    let reason = shorten(reason);
     out.push(Action::Answer { site: site.clone(), round, answer: Answer::Refused { reason: reason.clone() } });
     out.push(Action::Publish(RunEvent::UpdateRefused { round, site, reason }));
 }

@@ -11,7 +11,9 @@ use synod_common::plan::{AnyLoss, Plan};
 use synod_common::update::{BufferPool, Update, UpdateHeader};
 use synod_common::wire::{Answer, TaskKind};
 
-use super::{Action, Event, Machine, Millis, Setup};
+use super::{Action, Event, Machine, Measured, Millis, Setup};
+
+type Spoil = Box<dyn Fn(&mut Update)>;
 
 fn plan(extra: &str) -> Arc<Plan> {
     let text = format!(
@@ -133,7 +135,7 @@ fn a_run_goes_through_its_rounds_to_the_final_evaluation() {
     }
     assert!(rig.machine.outcome().is_none(), "central evaluations are still running");
     for round in [0, 1, 2] {
-        rig.step(Event::CentralEvaluation { round: RoundId(round), result: Ok((Metrics::default(), None)) });
+        rig.step(Event::CentralEvaluation { round: RoundId(round), result: Ok(Measured::default()) });
     }
     assert_eq!(rig.machine.outcome(), Some(&Outcome::Completed));
 }
@@ -162,7 +164,7 @@ fn an_update_sent_twice_counts_once_and_is_acknowledged_again() {
 
 #[test]
 fn bad_updates_are_refused_with_the_reason_and_named_in_the_report() {
-    let bad: Vec<(&str, Box<dyn Fn(&mut Update)>)> = vec![
+    let bad: Vec<(&str, Spoil)> = vec![
         ("not finite in block `w` (value 1)", Box::new(|u| u.delta[1] = f32::NAN)),
         ("the norm", Box::new(|u| u.delta[0] = 1e9)),
         ("the model has 2", Box::new(|u| u.delta = vec![0.0; 3].into())),

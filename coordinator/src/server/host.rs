@@ -1,8 +1,6 @@
 //! What the coordinator needs of the world around it.
 
-use synod_common::metrics::Metrics;
-
-use crate::round::ModelVersion;
+use crate::round::{Measured, ModelVersion};
 
 /// Filled in by the composition root: the coordinator itself links no tensors and writes no files.
 pub trait Host: Send + Sync {
@@ -16,7 +14,7 @@ pub trait Host: Send + Sync {
     ///
     /// # Errors
     /// Why it was not measured; a run without a central test set says so here.
-    fn evaluate(&self, model: &ModelVersion) -> Result<(Metrics, Option<Vec<Vec<u64>>>), String>;
+    fn evaluate(&self, model: &ModelVersion) -> Result<Measured, String>;
 }
 
 /// A host that keeps and measures nothing.
@@ -27,7 +25,7 @@ impl Host for NoHost {
     fn checkpoint(&self, _model: &ModelVersion) -> Result<(), String> {
         Ok(())
     }
-    fn evaluate(&self, _model: &ModelVersion) -> Result<(Metrics, Option<Vec<Vec<u64>>>), String> {
+    fn evaluate(&self, _model: &ModelVersion) -> Result<Measured, String> {
         Err("there is no central test set".to_owned())
     }
 }

@@ -13,7 +13,7 @@ use synod_common::ids::SiteName;
 use synod_common::plan::{Plan, Task};
 use synod_common::update::BufferPool;
 use synod_common::wire::TaskKind;
-use synod_coordinator::round::{Action, Event, Machine, Millis, ModelVersion, OutTask, Setup};
+use synod_coordinator::round::{Action, Event, Machine, Measured, Millis, ModelVersion, OutTask, Setup};
 use synod_coordinator::server::Host;
 
 use super::clock::millis;
@@ -169,7 +169,10 @@ impl Fleet<'_> {
                     Err(mpsc::RecvTimeoutError::Disconnected) => Event::Interrupt,
                 },
             };
-            if matches!(event, Event::Committed { .. } | Event::Evaluated { .. } | Event::CentralEvaluation { .. } | Event::Interrupt) {
+            if matches!(
+                event,
+                Event::Committed { .. } | Event::Evaluated { .. } | Event::CentralEvaluation { .. } | Event::Interrupt
+            ) {
                 now = Millis(millis() - started);
             }
             let mut actions = Vec::new();
@@ -207,7 +210,9 @@ impl Fleet<'_> {
     fn site_job(&self, site: SiteName, task: &OutTask, pool: &BufferPool) -> Event {
         let round = task.round;
         let declined = |site: SiteName, reason: String| Event::Declined { site, round, reason };
-        let Some(index) = self.population.index(&site) else { return declined(site, "there is no such site".to_owned()) };
+        let Some(index) = self.population.index(&site) else {
+            return declined(site, "there is no such site".to_owned());
+        };
         let data = match self.population.data(index) {
             Ok(data) => data,
             Err(error) => return declined(site, error.to_string()),
@@ -215,7 +220,9 @@ impl Fleet<'_> {
         let work = Work::new(site.clone(), &self.plan, Arc::clone(&self.trainer), data);
         match task.kind {
             TaskKind::Train => {
-                let mut watch = |_| if self.stop.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
+                let mut watch = |_| {
+                    if self.stop.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+                };
                 match work.train(round, &task.model.values, pool.take(), millis, &mut watch) {
                     Ok(update) => Event::Update { site, update },
                     Err(error) => declined(site, error.to_string()),
@@ -232,7 +239,7 @@ impl Fleet<'_> {
         let result = match self.population.test() {
             None => Err("there is no central test set".to_owned()),
             Some(test) => match self.trainer.evaluate(&model.values, test) {
-                Ok(evaluation) => Ok((evaluation.metrics, evaluation.confusion)),
+                Ok(evaluation) => Ok(Measured { metrics: evaluation.metrics, confusion: evaluation.confusion }),
                 Err(error) => Err(error.to_string()),
             },
         };

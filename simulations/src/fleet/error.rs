@@ -9,7 +9,9 @@ use crate::partition::PartitionError;
 #[derive(Debug, thiserror::Error)]
 pub enum FleetError {
     /// The plan says nothing of sites.
-    #[error("the plan has no [simulation] section, so there are no sites to simulate; add one with clients and a partition")]
+    #[error(
+        "the plan has no [simulation] section, so there are no sites to simulate; add one with clients and a partition"
+    )]
     NoSimulation,
     /// The data cannot be used.
     #[error(transparent)]
@@ -18,7 +20,9 @@ pub enum FleetError {
     #[error(transparent)]
     Partition(#[from] PartitionError),
     /// There are more or fewer natural sites than the plan has names or clients.
-    #[error("the data has {found} natural sites, the plan says {expected}; correct simulation.clients or simulation.names, or leave them out")]
+    #[error(
+        "the data has {found} natural sites, the plan says {expected}; correct simulation.clients or simulation.names, or leave them out"
+    )]
     Natural {
         /// Sites in the data.
         found: usize,

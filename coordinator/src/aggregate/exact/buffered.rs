@@ -3,6 +3,7 @@
 use std::num::NonZeroU32;
 
 use super::super::error::AggregateError;
+use super::super::screen::Screened;
 use super::kernel::GROUP;
 use super::sum::{ExactSum, Weighted};
 
@@ -37,8 +38,28 @@ impl<B: AsRef<[f32]>> BufferedSum<B> {
     /// # Errors
     /// As [`ExactSum::add`], always about this update, which then leaves no trace.
     pub fn push(&mut self, weight: NonZeroU32, buffer: B, spent: &mut Vec<B>) -> Result<(), AggregateError> {
-        // What could be wrong is found out now, while it is known whose fault it is.
-        match self.sum.high_units_with(weight, buffer.as_ref(), self.waiting_units) {
+        let largest = ExactSum::abs_max(buffer.as_ref());
+        self.take(weight, buffer, largest, spent)
+    }
+
+    /// [`push`](Self::push) for an update that was screened already, which saves reading it once more. `screened` must be
+    /// what [`screen`](super::super::screen()) said of these very values; if it is not, a later call may fail in its place.
+    ///
+    /// # Errors
+    /// As [`push`](Self::push).
+    pub fn push_screened(
+        &mut self,
+        weight: NonZeroU32,
+        buffer: B,
+        screened: Screened,
+        spent: &mut Vec<B>,
+    ) -> Result<(), AggregateError> {
+        self.take(weight, buffer, screened.abs_max, spent)
+    }
+
+    /// What could be wrong is found out now, while it is known whose fault it is.
+    fn take(&mut self, weight: NonZeroU32, buffer: B, largest: f32, spent: &mut Vec<B>) -> Result<(), AggregateError> {
+        match self.sum.high_units_with(weight, buffer.as_ref(), largest, self.waiting_units) {
             Ok(units) => self.waiting_units = units,
             Err(error) => {
                 spent.push(buffer);

@@ -187,15 +187,20 @@ impl ExactSum {
         full_unless_below(units.fold(self.high_units, u64::saturating_add))
     }
 
+    /// The largest magnitude, infinite or NaN where a value is not finite.
+    pub(super) fn abs_max(values: &[f32]) -> f32 {
+        f32::from_bits(Arch::new().dispatch(LargestBits(values)))
+    }
+
     /// Whether an update can be added on top of others that wait with `waiting_units`: those units with its own added.
     pub(super) fn high_units_with(
         &self,
         weight: NonZeroU32,
         values: &[f32],
+        largest: f32,
         waiting_units: u64,
     ) -> Result<u64, AggregateError> {
         check_lengths(&[values], self.parameters())?;
-        let largest = f32::from_bits(Arch::new().dispatch(LargestBits(values)));
         if !term_fits(weight, largest) {
             return Err(culprit(0, Weighted { weight, values }));
         }

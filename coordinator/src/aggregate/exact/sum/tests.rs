@@ -3,6 +3,7 @@ use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use super::super::super::screen::screen;
 use super::super::BufferedSum;
 use super::*;
 
@@ -89,7 +90,13 @@ proptest! {
 
         let mut buffered = BufferedSum::new(parameters);
         let mut spent = Vec::new();
-        shuffled.iter().for_each(|(w, x)| buffered.push(*w, x.clone(), &mut spent).unwrap());
+        for (i, (w, x)) in shuffled.iter().enumerate() {
+            if i % 2 == 0 {
+                buffered.push(*w, x.clone(), &mut spent).unwrap();
+            } else {
+                buffered.push_screened(*w, x.clone(), screen(x).unwrap(), &mut spent).unwrap();
+            }
+        }
         prop_assert_eq!(buffered.updates(), updates as u64);
         prop_assert_eq!(&buffered.finish(&mut spent).unwrap(), &reference);
         prop_assert_eq!(spent.len(), updates);
