@@ -22,7 +22,7 @@ pub(crate) fn run(command: &CertsCommand) -> Outcome {
             ));
         }
         CertsCommand::Coordinator(args) => {
-            issue(args, &Subject::coordinator(args.name.clone(), Vec::<ServerName<'static>>::new()))?
+            issue(args, &Subject::coordinator(args.name.clone(), Vec::<ServerName<'static>>::new()))?;
         }
         CertsCommand::Site(args) => issue(args, &Subject::site(args.name.clone()))?,
         CertsCommand::Show { folder } => show(folder)?,

@@ -51,7 +51,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Demo(args) => demo::run(&args, cli.quiet),
         Command::Simulate(args) => simulate::run(&args, cli.quiet),
         Command::Plan(command) => plan::run(&command),
-        Command::Coordinator(CoordinatorCommand::Serve(args)) => serve::run(args, cli.quiet),
+        Command::Coordinator(CoordinatorCommand::Serve(args)) => serve::run(&args, cli.quiet),
         Command::Client(ClientCommand::Run(args)) => client::run(args, cli.quiet),
         Command::Losses(command) => losses::run(&command),
         Command::Strategies(command) => strategies::run(&command),

@@ -25,7 +25,7 @@ use super::{out, plan_file, stop};
 /// Model-sized buffers kept for reuse.
 const IDLE_BUFFERS: usize = 16;
 
-pub(crate) fn run(args: ServeArgs, quiet: bool) -> Outcome {
+pub(crate) fn run(args: &ServeArgs, quiet: bool) -> Outcome {
     let plan = plan_file::read(&args.plan)?;
     let identity = load_identity(&args.identity)?;
     let trainer = Arc::new(Trainer::new(Arc::clone(&plan), &DeviceChoice::Cpu).or_exit(Exit::Data)?);

@@ -25,6 +25,8 @@ use crate::work::Work;
 
 /// How long a handshake and a greeting may take.
 const GREETING_MAX: Duration = Duration::from_secs(10);
+/// How long the end of a session may take.
+const CLOSING_MAX: Duration = Duration::from_secs(1);
 
 /// A site's samples with a trainer for the plan.
 pub type Loaded = (Arc<Trainer>, Arc<SiteData>);
@@ -136,6 +138,8 @@ pub(super) struct State {
     pub(super) prepared: Option<Prepared>,
     pub(super) job: Option<Job>,
     pub(super) product: Option<(super::job::JobKey, Product)>,
+    /// Of the newest connection.
+    endpoint: Option<quinn::Endpoint>,
     pub(super) events: mpsc::UnboundedSender<JobEvent>,
     pub(super) inbox: mpsc::UnboundedReceiver<JobEvent>,
 }
@@ -157,15 +161,24 @@ pub async fn run(
     watch: Box<dyn Fn(SiteEvent) + Send + Sync>,
     interrupt: impl Future<Output = ()> + Send,
 ) -> Result<Finish, SessionError> {
-    let spread = options.identity.name().client_id().0[0];
     let (events, inbox) = mpsc::unbounded_channel();
-    let mut state = State { options, watch, prepared: None, job: None, product: None, events, inbox };
+    let mut state = State { options, watch, prepared: None, job: None, product: None, endpoint: None, events, inbox };
+    let end = take_part(&mut state, interrupt).await;
+    if let Some(endpoint) = state.endpoint.take() {
+        // The word that this side leaves is still on its way; without it the coordinator would wait for a time-out.
+        let _ = timeout(CLOSING_MAX, endpoint.wait_idle()).await;
+    }
+    end
+}
+
+async fn take_part(state: &mut State, interrupt: impl Future<Output = ()> + Send) -> Result<Finish, SessionError> {
+    let spread = state.options.identity.name().client_id().0[0];
     let mut backoff = Backoff::new(spread);
     let mut interrupt = std::pin::pin!(interrupt);
     let mut lost_since = Instant::now();
     loop {
         let reason = tokio::select! {
-            end = attempt(&mut state) => match end {
+            end = attempt(state) => match end {
                 Attempt::Finished(finish) => return Ok(finish),
                 Attempt::Fatal(error) => return Err(error),
                 Attempt::Lost(reason) => {
@@ -179,7 +192,8 @@ pub async fn run(
         };
         let after = lost_since.elapsed();
         if after >= state.options.unreachable_max {
-            return Err(SessionError::Unreachable { address: state.options.coordinator, after, reason });
+            let address = state.options.coordinator.clone();
+            return Err(SessionError::Unreachable { address, after, reason });
         }
         let pause = backoff.next().min(state.options.unreachable_max.saturating_sub(after));
         (state.watch)(SiteEvent::Retrying { reason, pause });
@@ -241,7 +255,7 @@ impl Drop for CloseOnDrop {
     }
 }
 
-async fn reach(state: &State, address: &str) -> Result<quinn::Connection, Attempt> {
+async fn reach(state: &mut State, address: &str) -> Result<quinn::Connection, Attempt> {
     let found = tokio::net::lookup_host(address).await;
     let remote: SocketAddr = match found.map(|mut all| all.next()) {
         Ok(Some(remote)) => remote,
@@ -250,6 +264,7 @@ async fn reach(state: &State, address: &str) -> Result<quinn::Connection, Attemp
     };
     let unreached = |e: synod_transport::EndpointError| Attempt::Unreached(e.to_string());
     let endpoint = bind_client(remote).map_err(unreached)?;
+    state.endpoint = Some(endpoint.clone());
     let connecting = match connect(&endpoint, &state.options.identity, remote) {
         Ok(connecting) => connecting,
         Err(error @ synod_transport::EndpointError::Tls(_)) => {
