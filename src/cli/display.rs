@@ -26,6 +26,7 @@ struct State {
     overall: Option<ProgressBar>,
     sites: BTreeMap<SiteName, ProgressBar>,
     rounds: u64,
+    arrived: usize,
     cohort: usize,
     loss: (f64, u64),
     /// Rounds whose test metrics may still come.
@@ -54,6 +55,7 @@ impl Display {
             overall: None,
             sites: BTreeMap::new(),
             rounds: 0,
+            arrived: 0,
             cohort: 0,
             loss: (0.0, 0),
             committed: VecDeque::new(),
@@ -105,7 +107,11 @@ impl State {
                 }
             }
             RunEvent::SiteArrived { site, samples, .. } => {
-                if self.rounds_ms == 0 && self.sites.len() < SITE_BARS_MAX {
+                self.arrived += 1;
+                if self.arrived == SITE_BARS_MAX + 1 {
+                    self.say("  and more sites");
+                }
+                if self.arrived <= SITE_BARS_MAX {
                     let samples = samples.map(|s| format!(" with {s} training samples")).unwrap_or_default();
                     self.say(&format!("  {site} is there{samples}"));
                 }

@@ -8,6 +8,8 @@ use synod_common::metrics::Metrics;
 use synod_common::update::{Buffer, Update};
 use synod_common::wire::{Answer, TaskKind};
 
+use crate::aggregate::{AggregateError, Screened, screen};
+
 /// A time on the run's monotonic clock, in milliseconds since the run began.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Millis(pub u64);
@@ -59,6 +61,23 @@ pub struct OutTask {
     pub deadline: Millis,
 }
 
+/// An update with the pass over its values that every update must go through. That pass reads the whole update, so it is
+/// made where the update arrived, on whichever thread that is, and not by the machine.
+#[derive(Debug)]
+pub struct Received {
+    pub(super) update: Update,
+    pub(super) screening: Result<Screened, AggregateError>,
+}
+
+impl Received {
+    /// Screens `update`: one pass over its values.
+    #[must_use]
+    pub fn screen(update: Update) -> Self {
+        let screening = screen(&update.delta);
+        Self { update, screening }
+    }
+}
+
 /// Something that happened outside of the machine.
 #[derive(Debug)]
 pub enum Event {
@@ -100,7 +119,7 @@ pub enum Event {
         /// Who sent it.
         site: SiteName,
         /// What it is.
-        update: Update,
+        received: Received,
     },
     /// A site cannot do its task.
     Declined {

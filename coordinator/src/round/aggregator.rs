@@ -10,7 +10,7 @@ use synod_common::plan::{self, Strategy};
 use synod_common::update::Buffer;
 
 use crate::aggregate::{
-    self, AggregateError, BufferedSum, GramBlocks, Keep, NormRule, Orientation, Principal, Shares, Weighting,
+    self, AggregateError, BufferedSum, GramBlocks, Keep, NormRule, Orientation, Principal, Screened, Shares, Weighting,
 };
 
 /// Why a round's updates give no step.
@@ -90,11 +90,17 @@ impl Aggregator {
         self.samples.len()
     }
 
-    /// Takes the update of `client`. A client is taken once; the caller sees to that.
+    /// Takes the update of `client`, which `screened` is the screening of. A client is taken once; the caller sees to that.
     ///
     /// # Errors
     /// When the arithmetic refuses the update; the aggregator is then as it was.
-    pub fn push(&mut self, client: ClientId, samples: NonZeroU32, delta: Buffer) -> Result<(), AggregateError> {
+    pub fn push(
+        &mut self,
+        client: ClientId,
+        samples: NonZeroU32,
+        delta: Buffer,
+        screened: Screened,
+    ) -> Result<(), AggregateError> {
         match &mut self.rule {
             Rule::Mean { sum, weighting } => {
                 let weight = match weighting {
@@ -102,7 +108,7 @@ impl Aggregator {
                     plan::Weighting::Uniform => NonZeroU32::MIN,
                 };
                 // Spent buffers go back to their pool when they drop.
-                sum.push(weight, delta, &mut Vec::new())?;
+                sum.push_screened(weight, delta, screened, &mut Vec::new())?;
             }
             Rule::Principal { grams, .. } => grams.push(client, delta)?,
         }

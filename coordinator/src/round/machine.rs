@@ -11,7 +11,7 @@ use synod_common::plan::{OnTooFew, Plan};
 use synod_common::update::{Buffer, BufferPool, Update};
 use synod_common::wire::{Answer, TaskKind, shorten};
 
-use super::actions::{Action, Event, Measured, Millis, ModelVersion, OutTask};
+use super::actions::{Action, Event, Measured, Millis, ModelVersion, OutTask, Received};
 use super::aggregator::Aggregator;
 use super::cohort;
 use super::phase::{Assembling, Committing, FinalEvaluation, Gathering, Member, MemberState, Phase};
@@ -121,7 +121,7 @@ impl Run {
                 }
                 phase
             }
-            Event::Update { site, update } => self.on_update(phase, now, site, update, out),
+            Event::Update { site, received } => self.on_update(phase, now, site, received, out),
             Event::Declined { site, round, reason } => self.on_declined(phase, now, site, round, &reason, out),
             Event::Faulted { site, reason } => {
                 let round = open_round(&phase);
@@ -250,9 +250,16 @@ impl Run {
         }
     }
 
-    fn on_update(&mut self, phase: Phase, now: Millis, site: SiteName, update: Update, out: &mut Vec<Action>) -> Phase {
+    fn on_update(
+        &mut self,
+        phase: Phase,
+        now: Millis,
+        site: SiteName,
+        received: Received,
+        out: &mut Vec<Action>,
+    ) -> Phase {
         self.updates_received += 1;
-        let named = update.header.round;
+        let named = received.update.header.round;
         let Phase::Gathering(mut gathering) = phase else {
             let reason =
                 format!("no round is open; the update for round {named} is not counted, nothing is to be done");
@@ -275,7 +282,7 @@ impl Run {
             refuse(site, named, &reason, out);
             return Phase::Gathering(gathering);
         };
-        match (&member.state, expected.check(&update)) {
+        match (&member.state, expected.check(&received)) {
             // An update whose acknowledgement was lost is sent again: it counts once, and is acknowledged again.
             (MemberState::Counted, _) if named == gathering.round => {
                 out.push(Action::Answer { site, round: named, answer: Answer::Accepted });
@@ -286,7 +293,7 @@ impl Run {
                 refuse(site, named, &reason, out);
                 Phase::Gathering(gathering)
             }
-            (_, Ok(passed)) => self.count(gathering, now, site, passed, update, out),
+            (_, Ok(passed)) => self.count(gathering, now, site, passed, received.update, out),
             (_, Err(reason)) => {
                 if named == gathering.round {
                     member.state = MemberState::Out { reason: reason.clone() };
@@ -308,7 +315,7 @@ impl Run {
     ) -> Phase {
         let Update { header, delta } = update;
         let id = site.client_id();
-        let counted = gathering.aggregator.push(id, passed.samples, delta);
+        let counted = gathering.aggregator.push(id, passed.samples, delta, passed.screened);
         if let Some(member) = gathering.members.get_mut(&id) {
             member.state = match &counted {
                 Ok(()) => MemberState::Counted,
@@ -324,7 +331,7 @@ impl Run {
             round: header.round,
             site,
             samples: u64::from(passed.samples.get()),
-            norm: passed.norm,
+            norm: passed.screened.norm(),
             bytes_down: self.layout.bytes(),
             bytes_up: self.layout.bytes(),
             train_ms: header.train_ms,

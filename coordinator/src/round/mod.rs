@@ -19,6 +19,6 @@ mod screening;
 #[cfg(test)]
 mod tests;
 
-pub use actions::{Action, Event, Measured, Millis, ModelVersion, OutTask};
+pub use actions::{Action, Event, Measured, Millis, ModelVersion, OutTask, Received};
 pub use aggregator::{Aggregator, StepError};
 pub use machine::{Machine, Setup};

@@ -5,9 +5,9 @@ use std::num::NonZeroU32;
 use synod_common::blocks::Layout;
 use synod_common::ids::{Digest, RoundId};
 use synod_common::plan::Screening;
-use synod_common::update::Update;
 
-use crate::aggregate::{AggregateError, screen};
+use super::actions::Received;
+use crate::aggregate::{AggregateError, Screened};
 
 /// What the current round expects of an update.
 pub(super) struct Expected<'a> {
@@ -22,12 +22,13 @@ pub(super) struct Expected<'a> {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Passed {
     pub(super) samples: NonZeroU32,
-    pub(super) norm: f64,
+    pub(super) screened: Screened,
 }
 
 impl Expected<'_> {
     /// Checks `update`; on refusal the text for the site and the report.
-    pub(super) fn check(&self, update: &Update) -> Result<Passed, String> {
+    pub(super) fn check(&self, received: &Received) -> Result<Passed, String> {
+        let Received { update, screening } = received;
         let header = &update.header;
         if header.plan != self.plan {
             return Err(format!(
@@ -58,7 +59,7 @@ impl Expected<'_> {
                 header.samples, self.limits.samples_max
             )
         })?;
-        let screened = screen(&update.delta).map_err(|error| self.explain(&error))?;
+        let screened = screening.as_ref().map_err(|error| self.explain(error))?;
         let norm = screened.norm();
         if norm > self.limits.norm_max {
             return Err(format!(
@@ -66,7 +67,7 @@ impl Expected<'_> {
                 self.limits.norm_max
             ));
         }
-        Ok(Passed { samples, norm })
+        Ok(Passed { samples, screened: *screened })
     }
 
     fn explain(&self, error: &AggregateError) -> String {

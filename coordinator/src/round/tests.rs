@@ -11,7 +11,7 @@ use synod_common::plan::{AnyLoss, Plan};
 use synod_common::update::{BufferPool, Update, UpdateHeader};
 use synod_common::wire::{Answer, TaskKind};
 
-use super::{Action, Event, Machine, Measured, Millis, Setup};
+use super::{Action, Event, Machine, Measured, Millis, Received, Setup};
 
 type Spoil = Box<dyn Fn(&mut Update)>;
 
@@ -81,7 +81,7 @@ impl Rig {
 
     fn update(&mut self, name: &str, round: u64, samples: u64, delta: &[f32]) -> Vec<Action> {
         let update = self.update_of(round, samples, delta.to_vec());
-        self.step(Event::Update { site: site(name), update })
+        self.step(Event::Update { site: site(name), received: Received::screen(update) })
     }
 
     fn commit(&mut self, actions: &[Action]) -> Vec<Action> {
@@ -177,7 +177,7 @@ fn bad_updates_are_refused_with_the_reason_and_named_in_the_report() {
         let mut rig = Rig::new(MIN_ONE, &["a", "b"]);
         let mut update = rig.update_of(1, 1, vec![0.0, 0.0]);
         spoil(&mut update);
-        let actions = rig.step(Event::Update { site: site("a"), update });
+        let actions = rig.step(Event::Update { site: site("a"), received: Received::screen(update) });
         assert!(refusal(&actions).contains(expected), "{} should contain {expected}", refusal(&actions));
         let actions = rig.update("b", 1, 1, &[1.0, 1.0]);
         rig.commit(&actions);

@@ -16,7 +16,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::timeout;
 
 use super::serve::Input;
-use crate::round::{Event, OutTask};
+use crate::round::{Event, OutTask, Received};
 
 /// How long the handshake and the first words may take.
 const GREETING_MAX: Duration = Duration::from_secs(10);
@@ -261,7 +261,9 @@ async fn take_update(up: &mut RecvStream, site: &SiteName, shared: &Shared) -> R
     let mut delta = shared.pool.take();
     receive_values(up, &mut delta).await?;
     let (answer, answered) = oneshot::channel();
-    let event = Event::Update { site: site.clone(), update: Update { header, delta } };
+    // One pass over the values, here where other sites' uploads go on beside it.
+    let received = tokio::task::block_in_place(|| Received::screen(Update { header, delta }));
+    let event = Event::Update { site: site.clone(), received };
     if shared.inputs.send(Input::Update { event, site: site.clone(), answer }).await.is_err() {
         return Ok(None);
     }

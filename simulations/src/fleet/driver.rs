@@ -13,7 +13,7 @@ use synod_common::ids::SiteName;
 use synod_common::plan::{Plan, Task};
 use synod_common::update::BufferPool;
 use synod_common::wire::TaskKind;
-use synod_coordinator::round::{Action, Event, Machine, Measured, Millis, ModelVersion, OutTask, Setup};
+use synod_coordinator::round::{Action, Event, Machine, Measured, Millis, ModelVersion, OutTask, Received, Setup};
 use synod_coordinator::server::Host;
 
 use super::clock::millis;
@@ -224,7 +224,7 @@ impl Fleet<'_> {
                     if self.stop.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
                 };
                 match work.train(round, &task.model.values, pool.take(), millis, &mut watch) {
-                    Ok(update) => Event::Update { site, update },
+                    Ok(update) => Event::Update { site, received: Received::screen(update) },
                     Err(error) => declined(site, error.to_string()),
                 }
             }
