@@ -5,5 +5,6 @@
 
 mod bad_input;
 mod federation;
+mod hostile;
 mod plans;
 mod rig;

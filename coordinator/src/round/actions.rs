@@ -72,9 +72,9 @@ pub struct Received {
 impl Received {
     /// Screens `update`: one pass over its values.
     #[must_use]
-    pub fn screen(update: Update) -> Self {
+    pub fn screen(update: Update) -> Box<Self> {
         let screening = screen(&update.delta);
-        Self { update, screening }
+        Box::new(Self { update, screening })
     }
 }
 
@@ -119,7 +119,7 @@ pub enum Event {
         /// Who sent it.
         site: SiteName,
         /// What it is.
-        received: Received,
+        received: Box<Received>,
     },
     /// A site cannot do its task.
     Declined {

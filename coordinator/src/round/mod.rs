@@ -11,10 +11,12 @@
 
 mod actions;
 mod aggregator;
+mod closing;
 mod cohort;
 mod machine;
 mod phase;
 mod screening;
+mod sites;
 
 #[cfg(test)]
 mod tests;
