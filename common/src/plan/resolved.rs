@@ -247,6 +247,17 @@ fn check_together(plan: &Plan, problems: &Problems) {
                     None,
                 );
             }
+            if simulation.clients != 0 && plan.round.sites_min > simulation.clients {
+                problems.add(
+                    "round.sites_min",
+                    None,
+                    format!(
+                        "`sites_min` is {}, there are {} simulated clients: no round could ever begin",
+                        plan.round.sites_min, simulation.clients
+                    ),
+                    Some("lower round.sites_min or raise simulation.clients".to_owned()),
+                );
+            }
             if simulation.clients != 0 && plan.round.cohort > simulation.clients {
                 problems.add(
                     "round.cohort",

@@ -159,12 +159,24 @@ impl Fleet<'_> {
         // The machine's time stands still while a round is open: a slow machine must not change who takes part.
         let started = millis();
         let mut now = Millis(0);
+        let (mut wake_at, mut outstanding) = (None, 0_usize);
         loop {
             let event = match next.pop_front() {
                 Some(event) => event,
                 None if self.stop.load(Ordering::Relaxed) => Event::Interrupt,
+                // Nobody works and nothing is due but a deadline: it is reached at once.
+                None if outstanding == 0 => match wake_at.take() {
+                    Some(at) => {
+                        now = now.max(at);
+                        Event::Tick
+                    }
+                    None => Event::Interrupt,
+                },
                 None => match inbox.recv_timeout(Duration::from_millis(100)) {
-                    Ok(event) => event,
+                    Ok(event) => {
+                        outstanding -= 1;
+                        event
+                    }
                     Err(mpsc::RecvTimeoutError::Timeout) => continue,
                     Err(mpsc::RecvTimeoutError::Disconnected) => Event::Interrupt,
                 },
@@ -173,22 +185,29 @@ impl Fleet<'_> {
                 event,
                 Event::Committed { .. } | Event::Evaluated { .. } | Event::CentralEvaluation { .. } | Event::Interrupt
             ) {
-                now = Millis(millis() - started);
+                now = now.max(Millis(millis() - started));
             }
             let mut actions = Vec::new();
             machine.step(now, event, &mut actions);
             for action in actions {
                 match action {
-                    Action::Send { site, task } => queue.push(Job::Site { site, task }),
-                    Action::EvaluateCentrally { model } => queue.push(Job::Central { model }),
+                    Action::Send { site, task } => {
+                        outstanding += 1;
+                        queue.push(Job::Site { site, task });
+                    }
+                    Action::EvaluateCentrally { model } => {
+                        outstanding += 1;
+                        queue.push(Job::Central { model });
+                    }
+                    Action::WakeAt(at) => wake_at = Some(at),
                     Action::Commit { model } => next.push_back(match self.host.checkpoint(&model) {
                         Ok(()) => Event::Committed { round: model.round },
                         Err(reason) => Event::CommitFailed { round: model.round, reason },
                     }),
                     Action::Publish(event) => self.sink.publish(&event),
                     Action::Finish { outcome, model } => return FleetResult { outcome, model },
-                    // Nobody is waiting for an answer, and virtual sites are never late.
-                    Action::Answer { .. } | Action::WakeAt(_) => {}
+                    // Nobody is waiting for an answer.
+                    Action::Answer { .. } => {}
                 }
             }
         }

@@ -14,6 +14,9 @@ mod error;
 mod population;
 mod references;
 
+#[cfg(test)]
+mod tests;
+
 pub use driver::{Fleet, FleetOptions, FleetResult};
 pub use error::FleetError;
 pub use population::Population;

@@ -1,0 +1,116 @@
+//! The fleet on small made-up data.
+
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
+
+use synod_client::catalogue::Zoo;
+use synod_client::data::{Dataset, Inputs, Loaded};
+use synod_client::device::DeviceChoice;
+use synod_client::train::Trainer;
+use synod_common::event::{Outcome, RunEvent};
+use synod_common::ids::Digest;
+use synod_common::plan::Plan;
+use synod_coordinator::server::NoHost;
+
+use super::{Fleet, FleetError, FleetOptions, Population, Reference, references};
+
+fn plan(extra: &str) -> Arc<Plan> {
+    let text = format!(
+        "rounds = 2\nmodel = \"logistic\"\n[task.classification]\nclasses = 3\n[data]\nholdout = 0.25\n[data.source.npz]\n\
+         file = \"x.npz\"\nshape = [4]\n[train]\nbatch = 8\n{extra}"
+    );
+    Arc::new(Plan::read(&text, &Zoo).unwrap())
+}
+
+/// Three classes that a line can tell apart: the class is the largest of the first three inputs.
+fn samples(rows: usize) -> Loaded {
+    let labels: Vec<u32> = (0..rows).map(|i| (i * 7 % 3) as u32).collect();
+    let inputs = labels
+        .iter()
+        .enumerate()
+        .flat_map(|(i, l)| (0..4).map(move |c| if c == *l as usize { 1.0 } else { (i * (c + 3) % 11) as f32 / 22.0 }));
+    let dataset = |inputs: Vec<f32>, labels| Arc::new(Dataset::new(Inputs::F32(inputs), labels, vec![4]).unwrap());
+    let inputs: Vec<f32> = inputs.collect();
+    Loaded { train: dataset(inputs.clone(), labels.clone()), test: Some(dataset(inputs, labels)), notes: Vec::new() }
+}
+
+fn run(plan: &Arc<Plan>, threads: usize) -> (Outcome, Digest, Vec<RunEvent>) {
+    let population = Population::new(plan, &samples(120)).unwrap();
+    let trainer = Arc::new(Trainer::new(Arc::clone(plan), &DeviceChoice::Cpu).unwrap());
+    let events = Mutex::new(Vec::new());
+    let sink = |event: &RunEvent| events.lock().unwrap().push(event.clone());
+    let stop = AtomicBool::new(false);
+    let fleet =
+        Fleet { plan: Arc::clone(plan), trainer, population: &population, host: &NoHost, sink: &sink, stop: &stop };
+    let result = fleet.run(FleetOptions { threads }).unwrap();
+    (result.outcome, result.model.digest, events.into_inner().unwrap())
+}
+
+#[test]
+fn the_number_of_threads_changes_no_bit() {
+    for strategy in ["", "[aggregate.strategy.principal_gradient]\nwarmup_rounds = 0\n"] {
+        let plan = plan(&format!("{strategy}[round]\ncohort = 4\n[simulation]\nclients = 6\n"));
+        let one = run(&plan, 1);
+        assert_eq!(one.0, Outcome::Completed);
+        for threads in [2, 5] {
+            assert_eq!(run(&plan, threads).1, one.1, "{threads} threads");
+        }
+    }
+}
+
+#[test]
+fn a_run_learns_and_measures_centrally_and_at_every_site() {
+    let plan = plan("epochs = 20\n[train.optimiser.sgd]\nlr = 0.5\n[simulation]\nclients = 3\n");
+    let (outcome, _, events) = run(&plan, 2);
+    assert_eq!(outcome, Outcome::Completed);
+    let accuracy = |wanted: u64| {
+        events.iter().find_map(|e| match e {
+            RunEvent::Evaluated { round, metrics, .. } if round.0 == wanted => metrics.get("accuracy"),
+            _ => None,
+        })
+    };
+    assert!(accuracy(2) > accuracy(0) && accuracy(2) > Some(0.9), "{:?} then {:?}", accuracy(0), accuracy(2));
+    assert_eq!(events.iter().filter(|e| matches!(e, RunEvent::SiteEvaluated { .. })).count(), 3);
+}
+
+#[test]
+fn a_round_without_local_work_leaves_the_model_as_it_is() {
+    let plan = plan("epochs = 0\n[simulation]\nclients = 3\n");
+    let (outcome, model, events) = run(&plan, 2);
+    assert_eq!(outcome, Outcome::Completed);
+    assert!(events.iter().any(|e| matches!(e, RunEvent::RunStarted { model: initial, .. } if *initial == model)));
+}
+
+#[test]
+fn a_deadline_that_nobody_can_meet_ends_the_run_at_once() {
+    // Fewer sites than the plan wants: natural numbers of clients are not known when a plan is checked.
+    let mut plan = plan("[simulation]\nclients = 3\n").as_ref().clone();
+    plan.round.sites_min = 9;
+    let (outcome, _, _) = run(&Arc::new(plan), 2);
+    assert!(matches!(outcome, Outcome::Stopped { reason } if reason.contains("3 of 9 sites")));
+}
+
+#[test]
+fn references_are_measured_on_the_same_test_set() {
+    let plan = plan("[simulation]\nclients = 3\n");
+    let population = Population::new(&plan, &samples(120)).unwrap();
+    let all = [Reference::Alone, Reference::Fedavg, Reference::Pooled];
+    let stop = AtomicBool::new(false);
+    let mut heard = Vec::new();
+    let rows = references(&plan, &population, &all, &DeviceChoice::Cpu, FleetOptions { threads: 2 }, &stop, &mut |n| {
+        heard.push(n.to_owned());
+    });
+    let rows = rows.unwrap();
+    assert_eq!(heard, ["site-0 alone", "site-1 alone", "site-2 alone", "FedAvg", "pooled"]);
+    assert!(rows.iter().all(|r| r.metrics.samples == 120 && r.rounds == 2));
+    assert!(rows[0].bytes_up == 0 && rows[3].bytes_up > 0, "nothing travels where there is one place");
+}
+
+#[test]
+fn a_site_that_is_not_there_is_named_with_those_that_are() {
+    let plan = plan("[simulation]\nclients = 3\n");
+    let population = Population::new(&plan, &samples(30)).unwrap();
+    let error = population.site(&"riverside".parse().unwrap()).unwrap_err();
+    assert!(matches!(&error, FleetError::NoSite { .. }), "{error}");
+    assert!(error.to_string().contains("site-0, site-1, site-2"), "{error}");
+}
