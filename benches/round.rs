@@ -2,6 +2,7 @@
 //! loopback with real certificates. Prints ratios of one run; also the memory a strategy holds.
 //!
 //! `cargo bench --bench round`
+#![expect(clippy::disallowed_methods, reason = "a bench reads the clock")]
 
 use std::hint::black_box;
 use std::io::Write;
@@ -110,7 +111,6 @@ fn loopback(clients: usize, strategy: &str) -> f64 {
     let trainer = Arc::new(Trainer::new(Arc::clone(&plan), &DeviceChoice::Cpu).expect("the plan is good"));
     let names: Vec<SiteName> = population.names().cloned().collect();
     let keys = tempfile::tempdir().expect("a temporary folder");
-    #[expect(clippy::disallowed_methods, reason = "certificates are dated by the wall clock")]
     let now = std::time::SystemTime::now();
     let made = throwaway(&names, keys.path(), now).expect("identities");
     let identity = |folder: &Path| Identity::load(folder, now).expect("an identity");

@@ -52,17 +52,31 @@ impl<'a> Talk<'a> {
 
     async fn talk(&mut self, mut down: RecvStream) -> Result<Finished, StreamError> {
         self.say_ready().await?;
+        // Beside everything else: the word that the run is over may come while an answer is waited for that will never
+        // come.
+        tokio::select! {
+            biased;
+            finished = receive::<Finished>(&mut down) => finished,
+            error = self.work() => Err(error),
+        }
+    }
+
+    /// Takes tasks and delivers what comes of them, until the line breaks.
+    async fn work(&mut self) -> StreamError {
         let connection = self.connection.clone();
-        // One future for all turns of the loop: dropping it in the middle of a frame would lose what it has read.
-        let mut finished = std::pin::pin!(receive::<Finished>(&mut down));
         loop {
-            tokio::select! {
-                finished = &mut finished => return finished,
-                stream = connection.accept_uni() => {
-                    let mut stream = stream.map_err(|e| StreamError::Connection(explain_connection_error(&e)))?;
-                    self.take_task(&mut stream).await?;
-                }
-                event = self.state.inbox.recv() => if let Some(event) = event { self.on_job(event).await? },
+            let done = tokio::select! {
+                stream = connection.accept_uni() => match stream {
+                    Ok(mut stream) => self.take_task(&mut stream).await,
+                    Err(error) => Err(StreamError::Connection(explain_connection_error(&error))),
+                },
+                event = self.state.inbox.recv() => match event {
+                    Some(event) => self.on_job(event).await,
+                    None => Ok(()),
+                },
+            };
+            if let Err(error) = done {
+                return error;
             }
         }
     }

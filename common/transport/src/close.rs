@@ -37,13 +37,14 @@ impl CloseReason {
     #[must_use]
     pub fn code(self) -> VarInt {
         VarInt::from_u32(match self {
-            Self::Finished => 0,
-            Self::Leaving => 1,
-            Self::Role => 2,
-            Self::Replaced => 3,
-            Self::Protocol => 4,
-            Self::Silent => 5,
-            Self::Full => 6,
+            // Not 0: that is what a connection that is merely dropped says.
+            Self::Finished => 1,
+            Self::Leaving => 2,
+            Self::Role => 3,
+            Self::Replaced => 4,
+            Self::Protocol => 5,
+            Self::Silent => 6,
+            Self::Full => 7,
         })
     }
 

@@ -222,10 +222,16 @@ async fn listen(up: &mut RecvStream, site: &SiteName, shared: &Shared) -> Result
             }
         };
         if shared.inputs.send(Input::Event(event)).await.is_err() {
-            return Ok(());
+            over().await;
         }
     }
     Ok(())
+}
+
+/// The run is over, and whatever a site still says is heard by nobody. The connection stays until the site has read
+/// that it is over and leaves, or the endpoint closes.
+async fn over() {
+    std::future::pending::<()>().await;
 }
 
 /// Takes updates one after the other.
@@ -238,7 +244,7 @@ async fn take_updates(connection: &Connection, site: &SiteName, shared: &Shared)
                 within(MESSAGE_MAX, send(&mut down, &answer)).await?;
                 let _ = down.finish();
             }
-            Ok(None) => return Ok(()),
+            Ok(None) => over().await,
             // Damaged on the way: the site may send it again. Other faults end the connection.
             Err(StreamError::Values(error)) => {
                 let reason = format!("the upload is unusable: {error}; it may be sent again");

@@ -175,7 +175,8 @@ impl Fleet<'_> {
                 None => match inbox.recv_timeout(Duration::from_millis(100)) {
                     Ok(event) => {
                         outstanding -= 1;
-                        event
+                        // What a site was stopped in is no failure of the site.
+                        if self.stop.load(Ordering::Relaxed) { Event::Interrupt } else { event }
                     }
                     Err(mpsc::RecvTimeoutError::Timeout) => continue,
                     Err(mpsc::RecvTimeoutError::Disconnected) => Event::Interrupt,
