@@ -226,7 +226,7 @@ pub(crate) struct ClientArgs {
     /// The folder with this site's samples, in the files that the plan names.
     #[arg(long, env = "SYNOD_DATA", value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
-    /// Use the samples that the plan's [simulation] section gives to the site of this name, instead of the site's own:
+    /// Use the samples that the plan's simulation section gives to the site of this name, instead of the site's own:
     /// a rehearsal with real processes.
     #[arg(long)]
     pub(crate) rehearse: bool,
