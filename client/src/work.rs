@@ -3,9 +3,8 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use synod_common::ids::{ClientId, Digest, RoundId, SiteName};
+use synod_common::ids::{ClientId, RoundId, SiteName};
 use synod_common::metrics::Metrics;
-use synod_common::plan::Plan;
 use synod_common::update::{Buffer, Update, UpdateHeader};
 
 use crate::data::SiteData;
@@ -25,18 +24,14 @@ pub struct Work {
     pub trainer: Arc<Trainer>,
     /// Its samples.
     pub data: Arc<SiteData>,
-    /// The plan's digest.
-    pub plan: Digest,
-    /// The layout's digest.
-    pub layout: Digest,
 }
 
 impl Work {
-    /// Joins a site's samples to a trainer of `plan`.
+    /// Joins a site's samples to a trainer.
     #[must_use]
-    pub fn new(site: SiteName, plan: &Plan, trainer: Arc<Trainer>, data: Arc<SiteData>) -> Self {
-        let (plan, layout, client) = (plan.digest(), trainer.layout().digest(), site.client_id());
-        Self { site, client, trainer, data, plan, layout }
+    pub fn new(site: SiteName, trainer: Arc<Trainer>, data: Arc<SiteData>) -> Self {
+        let client = site.client_id();
+        Self { site, client, trainer, data }
     }
 
     /// Training samples.
@@ -61,8 +56,8 @@ impl Work {
         let trained = self.trainer.train(round, self.client, model, &self.data, &mut delta, watch)?;
         let header = UpdateHeader {
             round,
-            plan: self.plan,
-            layout: self.layout,
+            plan: self.trainer.plan_digest(),
+            layout: self.trainer.layout_digest(),
             samples: trained.samples,
             before: trained.before,
             train: trained.train,

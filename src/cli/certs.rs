@@ -1,11 +1,11 @@
 //! `synod certs`.
 
 use std::path::Path;
-use std::time::SystemTime;
 
 use synod_certs::{Authority, Identity, Overwrite, ServerName, Subject};
 
 use super::args::{CertsCommand, IdentityArgs};
+use super::clock::now;
 use super::exit::{Exit, OrExit, Outcome};
 use super::out;
 use super::serve::load_identity;
@@ -28,11 +28,6 @@ pub(crate) fn run(command: &CertsCommand) -> Outcome {
         CertsCommand::Show { folder } => show(folder)?,
     }
     Ok(Exit::Done)
-}
-
-#[expect(clippy::disallowed_methods, reason = "certificates are dated by the wall clock, and this is an edge")]
-fn now() -> SystemTime {
-    SystemTime::now()
 }
 
 fn issue(args: &IdentityArgs, subject: &Subject) -> Result<(), super::exit::Failure> {

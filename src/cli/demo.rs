@@ -1,7 +1,7 @@
 //! `synod demo`: a whole federation of real processes on this machine.
 
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,12 +15,14 @@ use synod_common::event::{Outcome as RunOutcome, RunEvent, Stamped};
 use synod_common::ids::{Digest, SiteName};
 use synod_common::plan::Plan;
 use synod_simulations::fleet::{FleetOptions, Population, Reference, references};
-use synod_simulations::report::{ComparisonRow, ReportInput, html, table};
+use synod_simulations::report::{ComparisonRow, table};
 
 use super::args::DemoArgs;
+use super::clock::now;
 use super::display::Display;
 use super::exit::{Exit, Failure, OrExit, Outcome};
-use super::folder::{RunFolder, row, write_durably};
+use super::folder::{RunFolder, row, write_report};
+use super::simulate::{cores, exit_of};
 use super::{out, plan_file, stop};
 
 const PLAN: &str = include_str!("../../plans/demo.toml");
@@ -37,16 +39,20 @@ pub(crate) fn run(args: &DemoArgs, quiet: bool) -> Outcome {
     let display = Display::new(quiet);
     let runtime = stop::runtime()?;
     let stopped = stop::flag(&runtime, "the run folder is kept as it is");
-    let path = args.out.clone().unwrap_or_else(|| RunFolder::unused(Path::new("synod-out"), "demo"));
+    let path = RunFolder::choose(args.out.as_deref(), "demo");
     RunFolder::check_free(&path)?;
-    let processes = run_processes(&plan, &path, &display, &stopped)?;
+    let loaded = synod_client::data::load(&plan, Path::new(".")).or_exit(Exit::Data)?;
+    let population = Population::new(&plan, &loaded).or_exit(Exit::Data)?;
+    let names: Vec<SiteName> = population.names().cloned().collect();
+    let processes = run_processes(&plan, &names, &path, &display, &stopped)?;
     if processes.outcome != RunOutcome::Completed {
-        return Ok(super::simulate::exit_of(&processes.outcome));
+        return Ok(exit_of(&processes.outcome));
     }
     let note = "a coordinator and four client processes over QUIC";
     let mut rows = vec![row("global model (FedLD)", note, &processes.events)];
-    rows.extend(compare(&plan, &display, &stopped)?);
-    let report = write_report(&path, &plan, &processes.events, &rows)?;
+    rows.extend(compare(&plan, &population, &display, &stopped)?);
+    let title = Some("Synod demo: four sites, one model");
+    let report = write_report(&path, &plan, title, &processes.events, &rows)?;
     if args.json {
         out::json(
             &serde_json::json!({ "version": 1, "comparison": rows, "model": processes.model, "folder": path, "report": report }),
@@ -100,17 +106,16 @@ enum Line {
     Listening { address: std::net::SocketAddr },
 }
 
-#[expect(clippy::disallowed_methods, reason = "certificates are dated by the wall clock, and this is an edge")]
-fn now() -> std::time::SystemTime {
-    std::time::SystemTime::now()
-}
-
-fn run_processes(plan: &Arc<Plan>, path: &Path, display: &Display, stopped: &AtomicBool) -> Result<Processes, Failure> {
+fn run_processes(
+    plan: &Arc<Plan>,
+    names: &[SiteName],
+    path: &Path,
+    display: &Display,
+    stopped: &AtomicBool,
+) -> Result<Processes, Failure> {
     let keys = tempfile::tempdir().or_exit(Exit::Usage)?;
-    let clients = plan.simulation.as_ref().map_or(0, |s| s.clients);
-    let names: Vec<SiteName> = (0..clients).filter_map(|i| SiteName::new(&format!("site-{i}")).ok()).collect();
-    let identities = throwaway(&names, keys.path(), now()).or_exit(Exit::Identity)?;
-    display.say("made a throwaway authority and five identities");
+    let identities = throwaway(names, keys.path(), now()).or_exit(Exit::Identity)?;
+    display.say(format!("made a throwaway authority and {} identities", names.len() + 1));
     let plan_path = keys.path().join("plan.toml");
     std::fs::write(&plan_path, plan.to_toml()).or_exit(Exit::Usage)?;
     let program = std::env::current_exe().or_exit(Exit::Unexpected)?;
@@ -205,20 +210,14 @@ fn wait_for(sites: &mut Vec<Process>) {
     sites.clear();
 }
 
-fn compare(plan: &Arc<Plan>, display: &Display, stopped: &AtomicBool) -> Result<Vec<ComparisonRow>, Failure> {
-    let loaded = synod_client::data::load(plan, Path::new(".")).or_exit(Exit::Data)?;
-    let population = Population::new(plan, &loaded).or_exit(Exit::Data)?;
-    let options = FleetOptions { threads: std::thread::available_parallelism().map_or(1, std::num::NonZero::get) };
+fn compare(
+    plan: &Arc<Plan>,
+    population: &Population,
+    display: &Display,
+    stopped: &AtomicBool,
+) -> Result<Vec<ComparisonRow>, Failure> {
+    let options = FleetOptions { threads: cores() };
     let which = [Reference::Fedavg, Reference::Alone, Reference::Pooled];
     let mut progress = |name: &str| display.say(format!("comparing with: {name}"));
-    references(plan, &population, &which, &DeviceChoice::Cpu, options, stopped, &mut progress).or_exit(Exit::Data)
-}
-
-fn write_report(path: &Path, plan: &Plan, events: &[Stamped], rows: &[ComparisonRow]) -> Result<PathBuf, Failure> {
-    let plan_toml = plan.to_toml();
-    let title = Some("Synod demo: four sites, one model");
-    let input = ReportInput { title, plan, plan_toml: &plan_toml, events, comparison: rows, site_class_counts: None };
-    let report = path.join("report.html");
-    write_durably(&report, html(&input).as_bytes()).or_exit(Exit::Unexpected)?;
-    Ok(report)
+    references(plan, population, &which, &DeviceChoice::Cpu, options, stopped, &mut progress).or_exit(Exit::Data)
 }

@@ -31,6 +31,10 @@ struct State {
     loss: (f64, u64),
     /// Rounds whose test metrics may still come.
     committed: VecDeque<Committed>,
+    /// Whether the global model is measured centrally at all.
+    measured: bool,
+    /// What sites found on the final model, shown after the last round.
+    finals: Vec<String>,
     rounds_ms: u64,
     bytes: u64,
 }
@@ -59,6 +63,8 @@ impl Display {
             cohort: 0,
             loss: (0.0, 0),
             committed: VecDeque::new(),
+            measured: false,
+            finals: Vec::new(),
             rounds_ms: 0,
             bytes: 0,
         }))
@@ -125,7 +131,7 @@ impl State {
             }
             RunEvent::SiteLeft { site, reason } => self.say(&format!("  {site} left: {reason}")),
             RunEvent::RoundStarted { cohort, .. } => {
-                self.flush_older_than(PENDING_MAX);
+                self.flush_older_than(if self.measured { PENDING_MAX } else { 0 });
                 self.cohort = cohort.len();
                 self.loss = (0.0, 0);
                 for line in self.sites.values() {
@@ -147,10 +153,15 @@ impl State {
                     self.loss = (self.loss.0 + loss, self.loss.1 + 1);
                 }
                 let accuracy = accuracy(after.as_ref()).map(|a| format!(", own accuracy {a}")).unwrap_or_default();
-                let loss = train.get("loss").map(|l| format!("loss {l:.3}")).unwrap_or_default();
+                let loss = train.get("loss").map(|l| format!(", loss {l:.3}")).unwrap_or_default();
+                let (seconds, megabytes) = (*train_ms as f64 / 1000.0, (bytes_up + bytes_down) as f64 / 1e6);
+                let text = format!("done in {seconds:.1} s{loss}{accuracy}, {megabytes:.2} MB");
+                if self.bars.is_none() && self.cohort <= SITE_BARS_MAX {
+                    self.say(&format!("  {site} {text}"));
+                }
                 self.on_site(site, |line| {
                     line.set_position(line.length().unwrap_or(1));
-                    line.set_message(format!("done in {:.1} s, {loss}{accuracy}", *train_ms as f64 / 1000.0));
+                    line.set_message(text);
                 });
             }
             RunEvent::UpdateRefused { round, site, reason } => {
@@ -177,21 +188,26 @@ impl State {
             RunEvent::RoundRetried { round, updates, updates_min, .. } => {
                 self.say(&format!("round {round} had {updates} of {updates_min} updates and is tried again"));
             }
-            RunEvent::Evaluated { round, metrics, .. } => self.on_evaluated(*round, metrics),
+            RunEvent::Evaluated { round, metrics, .. } => {
+                self.measured = true;
+                self.on_evaluated(*round, metrics);
+            }
             RunEvent::SiteEvaluated { site, metrics, .. } => {
-                if self.sites.contains_key(site) || self.bars.is_none() && self.cohort <= SITE_BARS_MAX {
+                if self.finals.len() < SITE_BARS_MAX {
                     let accuracy = accuracy(Some(metrics)).unwrap_or_default();
-                    self.say(&format!(
-                        "  {site}: final model has accuracy {accuracy} on {} held-out samples",
-                        metrics.samples
-                    ));
+                    let samples = metrics.samples;
+                    self.finals
+                        .push(format!("  {site}: final model has accuracy {accuracy} on {samples} held-out samples"));
                 }
             }
             RunEvent::RunFinished { outcome, rounds, model, ms, bytes_down, bytes_up } => {
                 self.flush_older_than(0);
-                if let Some(bars) = &self.bars {
-                    let _ = bars.clear();
+                self.finals.sort();
+                for text in std::mem::take(&mut self.finals) {
+                    self.say(&text);
                 }
+                self.sites.values().chain(&self.overall).for_each(ProgressBar::finish_and_clear);
+                self.sites.clear();
                 let how = match outcome {
                     Outcome::Completed => format!("done: {rounds} rounds"),
                     Outcome::Stopped { reason } => format!("stopped after {rounds} rounds: {reason}"),

@@ -61,8 +61,15 @@ impl RunFolder {
         Ok(())
     }
 
-    /// The first folder `base/name-N` that does not exist yet.
-    pub(crate) fn unused(base: &Path, name: &str) -> PathBuf {
+    /// Where a run called `name` is kept: `out`, or else the first folder `synod-out/NAME-N` that does not exist yet.
+    pub(crate) fn choose(out: Option<&Path>, name: &str) -> PathBuf {
+        if let Some(out) = out {
+            return out.to_owned();
+        }
+        let lower = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
+        let safe: String = name.chars().map(lower).collect();
+        let name: String = safe.trim_matches('-').chars().take(60).collect();
+        let base = Path::new("synod-out");
         (1..).map(|n| base.join(format!("{name}-{n}"))).find(|p| !p.exists()).unwrap_or_else(|| base.join(name))
     }
 
@@ -122,23 +129,10 @@ impl RunFolder {
     }
 
     /// Writes the report with what is known so far.
-    pub(crate) fn write_report(&self, comparison: &[ComparisonRow]) -> Result<PathBuf, Failure> {
+    pub(crate) fn write_report(&self, title: Option<&str>, rows: &[ComparisonRow]) -> Result<PathBuf, Failure> {
         let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
         let _ = events.file.flush();
-        let plan_toml = self.plan.to_toml();
-        let input = ReportInput {
-            title: None,
-            plan: &self.plan,
-            plan_toml: &plan_toml,
-            events: &events.kept,
-            comparison,
-            site_class_counts: None,
-        };
-        let path = self.path.join("report.html");
-        write_durably(&path, html(&input).as_bytes()).map_err(|error| {
-            Failure::new(Exit::Unexpected, format!("cannot write the report {}: {error}", path.display()), None)
-        })?;
-        Ok(path)
+        write_report(&self.path, &self.plan, title, &events.kept, rows)
     }
 
     /// The events so far, without progress.
@@ -147,8 +141,25 @@ impl RunFolder {
     }
 }
 
+/// Writes `report.html` into the run folder `path`.
+pub(crate) fn write_report(
+    path: &Path,
+    plan: &Plan,
+    title: Option<&str>,
+    events: &[Stamped],
+    comparison: &[ComparisonRow],
+) -> Result<PathBuf, Failure> {
+    let plan_toml = plan.to_toml();
+    let input = ReportInput { title, plan, plan_toml: &plan_toml, events, comparison, site_class_counts: None };
+    let path = path.join("report.html");
+    write_durably(&path, html(&input).as_bytes()).map_err(|error| {
+        Failure::new(Exit::Unexpected, format!("cannot write the report {}: {error}", path.display()), None)
+    })?;
+    Ok(path)
+}
+
 /// Writes `bytes` so that after a crash either the old or the new content is there, never a part.
-pub(crate) fn write_durably(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+fn write_durably(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let temporary = path.with_extension("partial");
     let mut file = File::create(&temporary)?;
     file.write_all(bytes)?;

@@ -3,6 +3,7 @@
 mod args;
 mod certs;
 mod client;
+mod clock;
 mod demo;
 mod display;
 mod exit;

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use synod_certs::Identity;
 use synod_client::device::DeviceChoice;
@@ -12,14 +11,14 @@ use synod_common::plan::Source;
 use synod_common::update::BufferPool;
 use synod_coordinator::round::Setup;
 use synod_coordinator::server::{ServeOptions, serve};
-use synod_simulations::report::table;
 
 use super::args::ServeArgs;
+use super::clock::now;
 use super::display::Display;
 use super::exit::{Exit, OrExit, Outcome};
 use super::folder::{RunFolder, row};
 use super::host::{Central, RunHost};
-use super::simulate::{exit_of, file_name, load};
+use super::simulate::{conclude, exit_of, load};
 use super::{out, plan_file, stop};
 
 /// Model-sized buffers kept for reuse.
@@ -34,8 +33,7 @@ pub(crate) fn run(args: &ServeArgs, quiet: bool) -> Outcome {
     } else {
         None
     };
-    let path = args.out.clone().unwrap_or_else(|| RunFolder::unused(Path::new("synod-out"), &file_name(&plan.name)));
-    let folder = Arc::new(RunFolder::create(&path, &plan)?);
+    let folder = Arc::new(RunFolder::create(&RunFolder::choose(args.out.as_deref(), &plan.name), &plan)?);
     let display = Arc::new(Display::new(quiet));
     let (recorder, shown, json) = (Arc::clone(&folder), Arc::clone(&display), args.json);
     let sink: Arc<dyn EventSink> = Arc::new(move |event: &RunEvent| {
@@ -64,18 +62,14 @@ pub(crate) fn run(args: &ServeArgs, quiet: bool) -> Outcome {
     let ended = runtime.block_on(serve(options, setup, host, sink, listening, interrupt)).or_exit(Exit::Usage)?;
     folder.save_model(&ended.model)?;
     let rows = [row("global model", "", &folder.events())];
-    let report = folder.write_report(&rows)?;
+    let report = folder.write_report(None, &rows)?;
     if !args.json {
-        out::line(table(&rows));
-        out::line(format!("model hash  {}", ended.model.digest));
-        out::line(format!("run folder  {}", folder.path().display()));
-        out::line(format!("report      {}", report.display()));
+        conclude(&folder, &rows, &ended, &report);
     }
     Ok(exit_of(&ended.outcome))
 }
 
 /// Loads an identity folder.
-#[expect(clippy::disallowed_methods, reason = "certificates are judged by the wall clock, and this is an edge")]
 pub(crate) fn load_identity(folder: &Path) -> Result<Identity, super::exit::Failure> {
-    Identity::load(folder, SystemTime::now()).or_exit(Exit::Identity)
+    Identity::load(folder, now()).or_exit(Exit::Identity)
 }

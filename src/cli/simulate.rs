@@ -8,6 +8,7 @@ use synod_client::data::{self, Loaded};
 use synod_client::train::Trainer;
 use synod_common::event::{Outcome as RunOutcome, RunEvent};
 use synod_common::plan::{Partition, Plan};
+use synod_coordinator::round::Ended;
 use synod_simulations::fleet::{Fleet, FleetOptions, Population, Reference, references};
 use synod_simulations::report::{ComparisonRow, table};
 
@@ -29,8 +30,7 @@ pub(crate) fn run(args: &SimulateArgs, quiet: bool) -> Outcome {
     }
     let population = Population::new(&plan, &loaded).or_exit(Exit::Data)?;
     let trainer = Arc::new(Trainer::new(Arc::clone(&plan), &args.device).or_exit(Exit::Data)?);
-    let path = args.out.clone().unwrap_or_else(|| RunFolder::unused(Path::new("synod-out"), &file_name(&plan.name)));
-    let run_folder = Arc::new(RunFolder::create(&path, &plan)?);
+    let run_folder = Arc::new(RunFolder::create(&RunFolder::choose(args.out.as_deref(), &plan.name), &plan)?);
     let options = FleetOptions { threads: args.threads.unwrap_or_else(cores) };
     let sink = |event: &RunEvent| {
         let stamped = run_folder.record(event);
@@ -54,16 +54,21 @@ pub(crate) fn run(args: &SimulateArgs, quiet: bool) -> Outcome {
     if result.outcome == RunOutcome::Completed {
         rows.extend(compare(&plan, &population, &which, args, options, &stop, &display)?);
     }
-    let report = run_folder.write_report(&rows)?;
+    let report = run_folder.write_report(None, &rows)?;
     if args.json {
         out::json(&serde_json::json!({ "comparison": rows, "folder": run_folder.path(), "report": report }));
     } else {
-        out::line(table(&rows));
-        out::line(format!("model hash  {}", result.model.digest));
-        out::line(format!("run folder  {}", run_folder.path().display()));
-        out::line(format!("report      {}", report.display()));
+        conclude(&run_folder, &rows, &result, &report);
     }
     Ok(exit_of(&result.outcome))
+}
+
+/// The last words of a run: its table, its hash, and where everything is.
+pub(crate) fn conclude(folder: &RunFolder, rows: &[ComparisonRow], ended: &Ended, report: &Path) {
+    out::line(table(rows));
+    out::line(format!("model hash  {}", ended.model.digest));
+    out::line(format!("run folder  {}", folder.path().display()));
+    out::line(format!("report      {}", report.display()));
 }
 
 fn compare(
@@ -130,13 +135,7 @@ fn parent(path: &Path) -> PathBuf {
     path.parent().filter(|p| !p.as_os_str().is_empty()).map_or_else(|| PathBuf::from("."), Path::to_path_buf)
 }
 
-fn cores() -> usize {
+/// Worker threads of a run that names none: one a core.
+pub(crate) fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
-}
-
-/// A plan's name as a file name.
-pub(crate) fn file_name(name: &str) -> String {
-    let safe: String =
-        name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect();
-    safe.trim_matches('-').chars().take(60).collect()
 }

@@ -337,16 +337,16 @@ async fn prepare(state: &mut State, welcome: &Welcome) -> Result<(), String> {
     let (loader, text, site) = (Arc::clone(&state.options.loader), welcome.plan.clone(), welcome.site.clone());
     let loading = tokio::task::spawn_blocking(move || loader(&text, &site)).await;
     let (plan, (trainer, data)) = loading.map_err(|e| format!("loading the data failed: {e}"))??;
-    if plan.digest() != welcome.plan_digest {
+    if trainer.plan_digest() != welcome.plan_digest {
         return Err(
             "the coordinator's plan reads differently here; use the same Synod release on both sides".to_owned()
         );
     }
-    if trainer.layout().digest() != welcome.layout {
+    if trainer.layout_digest() != welcome.layout {
         return Err("the plan's model has another layout here; use the same Synod release on both sides".to_owned());
     }
     let pool = BufferPool::new(trainer.layout().len(), 3);
-    let work = Arc::new(Work::new(welcome.site.clone(), &plan, trainer, data));
+    let work = Arc::new(Work::new(welcome.site.clone(), trainer, data));
     (state.watch)(SiteEvent::Joined {
         site: welcome.site.clone(),
         plan: plan.name.clone(),

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use synod_common::blocks::Layout;
-use synod_common::ids::{ClientId, RoundId};
+use synod_common::ids::{ClientId, Digest, RoundId};
 use synod_common::metrics::Metrics;
 use synod_common::plan::Plan;
 use synod_common::random::{Purpose, stream};
@@ -28,6 +28,8 @@ const REPORTS_MAX: u64 = 20;
 /// that training changes.
 pub struct Trainer {
     plan: Arc<Plan>,
+    plan_digest: Digest,
+    layout_digest: Digest,
     blueprint: Blueprint,
     loss: LossConfig,
     engine: Box<dyn Engine>,
@@ -79,13 +81,26 @@ impl Trainer {
         let blueprint = Blueprint::new(&plan)?;
         let engine = Box::new(BurnEngine::new(&plan, blueprint.clone(), loss.clone(), device.open()?));
         let inputs = plan.data.input_values();
-        Ok(Self { plan, blueprint, loss, engine, inputs })
+        let (plan_digest, layout_digest) = (plan.digest(), blueprint.layout().digest());
+        Ok(Self { plan, plan_digest, layout_digest, blueprint, loss, engine, inputs })
     }
 
     /// The blocks of the model.
     #[must_use]
     pub fn layout(&self) -> &Layout {
         self.blueprint.layout()
+    }
+
+    /// The digest of the plan, computed once: it names every task and update.
+    #[must_use]
+    pub fn plan_digest(&self) -> Digest {
+        self.plan_digest
+    }
+
+    /// The digest of the layout, computed once.
+    #[must_use]
+    pub fn layout_digest(&self) -> Digest {
+        self.layout_digest
     }
 
     /// First values of the model, as [`initial`](crate::models::initial()).

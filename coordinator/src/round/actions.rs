@@ -48,6 +48,15 @@ pub struct Measured {
     pub confusion: Option<Vec<Vec<u64>>>,
 }
 
+/// What a driver has left when a run is over.
+#[derive(Debug)]
+pub struct Ended {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The last committed model.
+    pub model: Arc<ModelVersion>,
+}
+
 /// A task for one site.
 #[derive(Clone, Debug)]
 pub struct OutTask {

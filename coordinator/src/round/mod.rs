@@ -21,6 +21,6 @@ mod sites;
 #[cfg(test)]
 mod tests;
 
-pub use actions::{Action, Event, Measured, Millis, ModelVersion, OutTask, Received};
+pub use actions::{Action, Ended, Event, Measured, Millis, ModelVersion, OutTask, Received};
 pub use aggregator::{Aggregator, StepError};
 pub use machine::{Machine, Setup};

@@ -43,7 +43,7 @@ pub(super) struct Shared {
 #[derive(Debug)]
 pub(super) enum Outgoing {
     /// A task with its model.
-    Task { task: OutTask, time_left_ms: u64, plan: Digest },
+    Task { task: OutTask, time_left_ms: u64 },
     /// The run is over.
     Finished(Finished),
     /// The connection is not wanted any more.
@@ -147,8 +147,8 @@ async fn converse(
     let sending = async {
         while let Some(outgoing) = queue.recv().await {
             match outgoing {
-                Outgoing::Task { task, time_left_ms, plan } => {
-                    within(TRANSFER_MAX, send_task(connection, &task, time_left_ms, plan)).await?;
+                Outgoing::Task { task, time_left_ms } => {
+                    within(TRANSFER_MAX, send_task(connection, &task, time_left_ms, shared.plan_digest)).await?;
                 }
                 Outgoing::Finished(finished) => {
                     within(MESSAGE_MAX, send(&mut control_down, &finished)).await?;

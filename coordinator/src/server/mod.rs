@@ -15,7 +15,7 @@ mod host;
 mod serve;
 
 pub use host::{Host, NoHost};
-pub use serve::{Ended, ServeError, ServeOptions, serve};
+pub use serve::{ServeError, ServeOptions, serve};
 
 /// Most connections at a time; each costs some 100 KiB.
 pub const CONNECTIONS_MAX: usize = 4096;

@@ -9,8 +9,7 @@ use std::time::Duration;
 use quinn::Endpoint;
 use synod_certs::Identity;
 use synod_common::event::{EventSink, Outcome};
-use synod_common::ids::{Digest, SiteName};
-use synod_common::plan::Plan;
+use synod_common::ids::SiteName;
 use synod_common::wire::{Answer, Finished, shorten};
 use synod_transport::{CloseReason, EndpointError, accept_config, bind_server};
 use tokio::sync::{Semaphore, mpsc, oneshot};
@@ -19,7 +18,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::connection::{Outgoing, Shared, run as run_connection};
 use super::host::Host;
 use super::{CONNECTIONS_MAX, UPLOADS_MAX};
-use crate::round::{Action, Event, Machine, Millis, ModelVersion, Setup};
+use crate::round::{Action, Ended, Event, Machine, Millis, Setup};
 
 /// Inputs that wait for the main loop; past that, connections wait.
 const INPUTS_MAX: usize = 1024;
@@ -43,15 +42,6 @@ pub enum ServeError {
     /// No socket.
     #[error(transparent)]
     Endpoint(#[from] EndpointError),
-}
-
-/// How a run ended.
-#[derive(Debug)]
-pub struct Ended {
-    /// How.
-    pub outcome: Outcome,
-    /// The last committed model.
-    pub model: Arc<ModelVersion>,
 }
 
 /// What the main loop is told.
@@ -96,7 +86,6 @@ pub async fn serve(
     listening(address);
     let mut main = MainLoop {
         started: Instant::now(),
-        plan: Arc::clone(&setup.plan),
         machine: Machine::new(setup),
         host,
         sink,
@@ -146,7 +135,6 @@ struct SiteHandle {
 
 struct MainLoop {
     started: Instant,
-    plan: Arc<Plan>,
     machine: Machine,
     host: Arc<dyn Host>,
     sink: Arc<dyn EventSink>,
@@ -221,8 +209,7 @@ impl MainLoop {
                 // A full queue means a site that takes nothing; its round will close without it.
                 if let Some(handle) = self.sites.get(&site) {
                     let left = task.deadline.since(self.now());
-                    let _ =
-                        handle.outgoing.try_send(Outgoing::Task { task, time_left_ms: left, plan: self.plan_digest() });
+                    let _ = handle.outgoing.try_send(Outgoing::Task { task, time_left_ms: left });
                 }
             }
             Action::Answer { site, answer, .. } => {
@@ -251,10 +238,6 @@ impl MainLoop {
             Action::Publish(event) => self.sink.publish(&event),
             Action::Finish { outcome, model } => self.ended = Some(Ended { outcome, model }),
         }
-    }
-
-    fn plan_digest(&self) -> Digest {
-        self.plan.digest()
     }
 
     async fn say_farewell(&mut self, endpoint: &Endpoint) {

@@ -8,12 +8,14 @@ use std::time::Duration;
 
 use synod_client::train::Trainer;
 use synod_client::work::Work;
-use synod_common::event::{EventSink, Outcome};
+use synod_common::event::EventSink;
 use synod_common::ids::SiteName;
 use synod_common::plan::{Plan, Task};
 use synod_common::update::BufferPool;
 use synod_common::wire::TaskKind;
-use synod_coordinator::round::{Action, Event, Machine, Measured, Millis, ModelVersion, OutTask, Received, Setup};
+use synod_coordinator::round::{
+    Action, Ended, Event, Machine, Measured, Millis, ModelVersion, OutTask, Received, Setup,
+};
 use synod_coordinator::server::Host;
 
 use super::clock::millis;
@@ -31,15 +33,6 @@ const PREPARED_MAX: usize = 2000;
 pub struct FleetOptions {
     /// Worker threads. One a core is best: two threads on one site's arithmetic gain less than two sites on two cores.
     pub threads: usize,
-}
-
-/// What a simulated run ends with.
-#[derive(Debug)]
-pub struct FleetResult {
-    /// How it ended.
-    pub outcome: Outcome,
-    /// The last committed model.
-    pub model: Arc<ModelVersion>,
 }
 
 /// A simulated run.
@@ -104,7 +97,7 @@ impl Fleet<'_> {
     ///
     /// # Errors
     /// When a site's samples cannot be used or no thread can be started. Later trouble is the [`Outcome`].
-    pub fn run(&self, options: FleetOptions) -> Result<FleetResult, FleetError> {
+    pub fn run(&self, options: FleetOptions) -> Result<Ended, FleetError> {
         let threads = options.threads.clamp(1, 1024);
         let len = self.trainer.layout().len();
         let pool = BufferPool::new(len, threads + UPDATES_QUEUED_MAX + 8);
@@ -151,7 +144,7 @@ impl Fleet<'_> {
         Ok(all)
     }
 
-    fn drive(&self, setup: Setup, arrivals: Vec<Event>, queue: &Queue, inbox: &mpsc::Receiver<Event>) -> FleetResult {
+    fn drive(&self, setup: Setup, arrivals: Vec<Event>, queue: &Queue, inbox: &mpsc::Receiver<Event>) -> Ended {
         // Everyone is there before the first round, as if sites_min were all of them.
         let mut machine = Machine::new(setup);
         let mut next = VecDeque::from(arrivals);
@@ -206,7 +199,7 @@ impl Fleet<'_> {
                         Err(reason) => Event::CommitFailed { round: model.round, reason },
                     }),
                     Action::Publish(event) => self.sink.publish(&event),
-                    Action::Finish { outcome, model } => return FleetResult { outcome, model },
+                    Action::Finish { outcome, model } => return Ended { outcome, model },
                     // Nobody is waiting for an answer.
                     Action::Answer { .. } => {}
                 }
@@ -237,7 +230,7 @@ impl Fleet<'_> {
             Ok(data) => data,
             Err(error) => return declined(site, error.to_string()),
         };
-        let work = Work::new(site.clone(), &self.plan, Arc::clone(&self.trainer), data);
+        let work = Work::new(site.clone(), Arc::clone(&self.trainer), data);
         match task.kind {
             TaskKind::Train => {
                 let mut watch = |_| {

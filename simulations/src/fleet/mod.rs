@@ -17,7 +17,7 @@ mod references;
 #[cfg(test)]
 mod tests;
 
-pub use driver::{Fleet, FleetOptions, FleetResult};
+pub use driver::{Fleet, FleetOptions};
 pub use error::FleetError;
 pub use population::Population;
 pub use references::{Reference, references};
