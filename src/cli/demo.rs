@@ -70,14 +70,16 @@ pub(crate) fn run(args: &DemoArgs, quiet: bool) -> Outcome {
     ] {
         out::line(format!("  {file:18} {what}"));
     }
+    // As this program was called: right after building it is not on the PATH.
+    let me = std::env::args().next().unwrap_or_else(|| "synod".to_owned());
     let plan_path = path.join("plan.toml");
+    let shown = plan_path.display();
     out::line("\nWhat to try next");
-    out::line(format!(
-        "  synod simulate {} --compare alone,fedavg,pooled   # the same run without sockets: the same hash",
-        plan_path.display()
-    ));
-    out::line(format!("  synod simulate {} --seed 8 --clients 8", plan_path.display()));
-    out::line("  synod plan new study.toml && synod plan check study.toml");
+    out::line("  the same run without sockets, with the same hash:");
+    out::line(format!("    {me} simulate {shown} --compare alone,fedavg,pooled"));
+    out::line("  other sites, and a plan of your own:");
+    out::line(format!("    {me} simulate {shown} --seed 8 --clients 8"));
+    out::line(format!("    {me} plan new study.toml && {me} plan check study.toml"));
     Ok(if stopped.load(Ordering::Relaxed) { Exit::Interrupted } else { Exit::Done })
 }
 
