@@ -96,7 +96,7 @@ impl Fleet<'_> {
     /// Runs to the end.
     ///
     /// # Errors
-    /// When a site's samples cannot be used or no thread can be started. Later trouble is the [`Outcome`].
+    /// When a site's samples cannot be used or no thread can be started. Later trouble is the [`Ended`].
     pub fn run(&self, options: FleetOptions) -> Result<Ended, FleetError> {
         let threads = options.threads.clamp(1, 1024);
         let len = self.trainer.layout().len();
