@@ -47,6 +47,22 @@ pub enum Role {
     Loss,
     /// Is added to a loss.
     Term,
+    /// Is a number to look at, such as a calibration error.
+    Meter,
+    /// Changes parameters, samples or gradients instead of giving a value to minimise.
+    Step,
+}
+
+/// What an objective keeps from batch to batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Memory {
+    /// Nothing.
+    None,
+    /// Something about a site's own samples, which stays at the site.
+    Local,
+    /// Something that sites share, which the coordinator combines.
+    Shared,
 }
 
 /// One option of an objective.
@@ -91,6 +107,10 @@ pub struct LossInfo {
     pub tasks: &'static [TaskKind],
     /// Its options.
     pub options: &'static [OptionInfo],
+    /// What it keeps from batch to batch.
+    pub memory: Memory,
+    /// How its time grows, in `B` samples, `C` classes and `D` values of an embedding, for instance `O(B C)`.
+    pub cost: &'static str,
     /// Text of the implementing file; see [`LossInfo::docs`].
     pub(crate) file: &'static str,
 }

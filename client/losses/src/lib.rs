@@ -54,6 +54,6 @@ pub mod registry;
 pub mod regulariser;
 
 pub use error::{ConfigError, LossError};
-pub use info::{LossInfo, Objective, OptionInfo, Role, TaskKind};
+pub use info::{LossInfo, Memory, Objective, OptionInfo, Role, TaskKind};
 pub use reduce::{Reduction, reduce, reduce_weighted};
 pub use registry::{CATALOGUE, LossConfig};

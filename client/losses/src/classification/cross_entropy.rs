@@ -43,7 +43,7 @@ use serde::{Deserialize, Serialize};
 use super::softmax::{Softmax, constants};
 use crate::check;
 use crate::error::{ConfigError, LossError};
-use crate::info::{LossInfo, Objective, OptionInfo, Role, TaskKind};
+use crate::info::{LossInfo, Memory, Objective, OptionInfo, Role, TaskKind};
 use crate::reduce::denominator;
 
 const NAME: &str = "cross_entropy";
@@ -85,6 +85,8 @@ impl Objective for Config {
             OptionInfo::new("label_smoothing", "0.0", "[0, 1)", "share of the target spread over all classes"),
             OptionInfo::new("class_weights", "null", "one number >= 0 per class", "how much each class counts"),
         ],
+        memory: Memory::None,
+        cost: "O(B C)",
         file: include_str!("cross_entropy.rs"),
     };
 

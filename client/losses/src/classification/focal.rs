@@ -42,7 +42,7 @@ use serde::{Deserialize, Serialize};
 use super::softmax::{Softmax, constants};
 use crate::check;
 use crate::error::{ConfigError, LossError};
-use crate::info::{LossInfo, Objective, OptionInfo, Role, TaskKind};
+use crate::info::{LossInfo, Memory, Objective, OptionInfo, Role, TaskKind};
 
 const NAME: &str = "focal";
 
@@ -92,6 +92,8 @@ impl Objective for Config {
             OptionInfo::new("gamma", "2.0", "finite, >= 0", "how fast well predicted samples lose their say"),
             OptionInfo::new("alpha", "null", "one number >= 0 per class", "how much each class counts"),
         ],
+        memory: Memory::None,
+        cost: "O(B C)",
         file: include_str!("focal.rs"),
     };
 
