@@ -353,7 +353,7 @@ fn composed(
     let values = per_sample(logits.clone(), labels.clone(), loss)?;
     let weights = match loss {
         LossConfig::CrossEntropy(config) => cross_entropy::target_weights(&logits, labels, config)?,
-        LossConfig::Focal(_) => None,
+        _ => None,
     };
     let mean = reduce_weighted(values, weights, None, Reduction::Mean)?;
     Ok(match margin {

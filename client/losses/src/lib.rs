@@ -49,8 +49,11 @@ mod error;
 pub mod golden;
 mod gradient;
 mod info;
+pub mod multilabel;
+mod option;
 mod reduce;
 pub mod registry;
+pub mod regression;
 pub mod regulariser;
 
 pub use error::{ConfigError, LossError};

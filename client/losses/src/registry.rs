@@ -9,6 +9,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::classification::{cross_entropy, focal};
 use crate::error::LossError;
 use crate::info::{LossInfo, Objective, Role, TaskKind};
+use crate::multilabel::bce;
+use crate::regression::{gaussian_nll, huber, mae, mse};
 use crate::regulariser::margin_control;
 
 macro_rules! losses {
@@ -111,6 +113,11 @@ losses! {
     losses {
         CrossEntropy(cross_entropy::Config) = "cross_entropy",
         Focal(focal::Config) = "focal",
+        BinaryCrossEntropy(bce::Config) = "binary_cross_entropy",
+        Mse(mse::Config) = "mse",
+        Mae(mae::Config) = "mae",
+        Huber(huber::Config) = "huber",
+        GaussianNll(gaussian_nll::Config) = "gaussian_nll",
     }
     terms {
         margin_control::Config,
@@ -121,6 +128,11 @@ impl LossConfig {
     /// Whether it can be used for `task`.
     pub fn fits(&self, task: TaskKind) -> bool {
         self.info().fits(task)
+    }
+
+    /// That it cannot be used for `task`, with the losses that can.
+    pub fn unfit(&self, task: TaskKind) -> LossError {
+        LossError::Unfit { name: self.name(), wanted: task.inputs(), others: Self::names_for(task) }
     }
 
     /// What the zoo knows about the loss or term called `name`.

@@ -5,6 +5,8 @@ use burn::tensor::{Int, Tensor};
 use super::{cross_entropy, focal, softmax::Softmax};
 use crate::error::LossError;
 use crate::gradient::attach;
+use crate::info::TaskKind;
+use crate::reduce::{Reduction, reduce};
 use crate::registry::LossConfig;
 use crate::regulariser::margin_control;
 
@@ -16,6 +18,7 @@ pub fn per_sample(logits: Tensor<2>, labels: Tensor<1, Int>, loss: &LossConfig) 
     match loss {
         LossConfig::CrossEntropy(config) => cross_entropy::cross_entropy(logits, labels, config),
         LossConfig::Focal(config) => focal::focal(logits, labels, config),
+        other => Err(other.unfit(TaskKind::Classification)),
     }
 }
 
@@ -23,8 +26,8 @@ pub fn per_sample(logits: Tensor<2>, labels: Tensor<1, Int>, loss: &LossConfig) 
 /// plus margin control if given, for `logits: [batch, classes]` and `labels: [batch]`.
 ///
 /// Value and gradient are those of [`per_sample`], [`reduce_weighted`](crate::reduce_weighted) and
-/// [`margin_control`](crate::regulariser::margin_control()), but both are computed in closed form from one softmax,
-/// and only four operations are recorded for the backward pass. That is all a single backward pass can see: burn does
+/// [`margin_control`](crate::regulariser::margin_control()). For the losses whose gradient has a short closed form both
+/// are computed from one softmax, and only four operations are recorded for the backward pass. That is all a single backward pass can see: burn does
 /// not differentiate twice. Nothing waits for the device; a label out of range or a non-finite logit is not looked
 /// for, see [`check`](crate::check). A non-finite logit makes the result NaN.
 ///
@@ -36,14 +39,27 @@ pub fn softmax_objective(
     loss: &LossConfig,
     margin: Option<&margin_control::Config>,
 ) -> Result<Tensor<1>, LossError> {
-    match loss {
-        LossConfig::CrossEntropy(config) => cross_entropy::check_inputs(&logits, &labels, config)?,
-        LossConfig::Focal(config) => focal::check_inputs(&logits, &labels, config)?,
-    };
-    let softmax = Softmax::new(logits.clone().inner(), labels.inner());
-    let (value, gradient) = match loss {
-        LossConfig::CrossEntropy(config) => cross_entropy::mean_and_gradient(&softmax, config),
-        LossConfig::Focal(config) => focal::mean_and_gradient(&softmax, config),
+    let softmax = |logits: &Tensor<2>| Softmax::new(logits.clone().inner(), labels.clone().inner());
+    let (softmax, (value, gradient)) = match loss {
+        LossConfig::CrossEntropy(config) => {
+            cross_entropy::check_inputs(&logits, &labels, config)?;
+            let softmax = softmax(&logits);
+            let closed = cross_entropy::mean_and_gradient(&softmax, config);
+            (softmax, closed)
+        }
+        LossConfig::Focal(config) => {
+            focal::check_inputs(&logits, &labels, config)?;
+            let softmax = softmax(&logits);
+            let closed = focal::mean_and_gradient(&softmax, config);
+            (softmax, closed)
+        }
+        other => {
+            let mean = reduce(per_sample(logits.clone(), labels, other)?, None, Reduction::Mean)?;
+            return match margin.filter(|margin| margin.lambda != 0.0) {
+                Some(margin) => Ok(mean + margin_control::margin_control(logits, margin)?),
+                None => Ok(mean),
+            };
+        }
     };
     let (value, gradient) = match margin.filter(|margin| margin.lambda != 0.0) {
         Some(margin) => {

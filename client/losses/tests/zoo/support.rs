@@ -3,7 +3,7 @@
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use synod_losses::classification::{cross_entropy, focal, per_sample, softmax_objective};
 use synod_losses::regulariser::margin_control::{self, Scope, margin_control};
-use synod_losses::{LossConfig, LossError, Reduction, reduce, reduce_weighted};
+use synod_losses::{LossConfig, LossError, Reduction, TaskKind, reduce, reduce_weighted};
 
 /// A batch of logits, row by row, and its labels, in f64 so that finite differences are sharp.
 #[derive(Debug, Clone, PartialEq)]
@@ -84,12 +84,17 @@ pub(crate) fn for_every_objective(classes: usize, check: impl Fn(&str, Objective
     }
 }
 
-/// Every loss of the family with its defaults and with options that change the arithmetic.
+/// Every loss for `task` with its defaults.
+pub(crate) fn of_task(task: TaskKind) -> Vec<LossConfig> {
+    LossConfig::defaults().into_iter().filter(|loss| loss.fits(task)).collect()
+}
+
+/// Every loss for classification with its defaults and with options that change the arithmetic.
 pub(crate) fn variants(classes: usize) -> Vec<LossConfig> {
     let weights: Vec<f64> = (0..classes).map(|class| 0.5 + class as f64 * 0.75).collect();
     let entropy = cross_entropy::Config::default();
     let focal = focal::Config::default();
-    let mut variants = LossConfig::defaults();
+    let mut variants = of_task(TaskKind::Classification);
     variants.extend([
         LossConfig::CrossEntropy(entropy.clone().with_label_smoothing(0.1)),
         LossConfig::CrossEntropy(entropy.clone().with_class_weights(weights.clone())),
