@@ -12,6 +12,7 @@ use crate::info::{LossInfo, Objective, Role, TaskKind};
 use crate::multilabel::bce;
 use crate::regression::{gaussian_nll, huber, mae, mse};
 use crate::regulariser::margin_control;
+use crate::state::Remembering;
 
 macro_rules! losses {
     (
@@ -133,6 +134,12 @@ impl LossConfig {
     /// That it cannot be used for `task`, with the losses that can.
     pub fn unfit(&self, task: TaskKind) -> LossError {
         LossError::Unfit { name: self.name(), wanted: task.inputs(), others: Self::names_for(task) }
+    }
+
+    /// The loss as one that remembers from step to step, if it does: then training must go through
+    /// [`Remembering::objective`]. Without memory every sample counts as one seen for the first time.
+    pub fn remembering(&self) -> Option<&dyn Remembering> {
+        None
     }
 
     /// What the zoo knows about the loss or term called `name`.
