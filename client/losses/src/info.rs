@@ -23,11 +23,12 @@ pub trait Objective: Default + Clone + PartialEq + Serialize + DeserializeOwned 
 pub enum TaskKind {
     /// One of several classes per sample: `logits: [batch, classes]`, `targets: [batch]`.
     Classification,
-    /// Any number of classes per sample.
+    /// Any number of classes per sample: `logits: [batch, classes]`, `targets: [batch, classes]` of 0 and 1.
     MultiLabel,
     /// Classes with an order.
     Ordinal,
-    /// One or more real numbers per sample.
+    /// One or more real numbers per sample: `prediction: [batch, k * outputs]`, `target: [batch, outputs]`, where `k`
+    /// is the loss' [`columns_per_output`](crate::regression::columns_per_output).
     Regression,
     /// A class per pixel or voxel.
     Segmentation,
@@ -37,6 +38,22 @@ pub enum TaskKind {
     SelfSupervised,
     /// Learning from another model's outputs.
     Distillation,
+}
+
+impl TaskKind {
+    /// What a loss for this task is given, in words.
+    pub const fn inputs(self) -> &'static str {
+        match self {
+            Self::Classification => "logits and one label per sample",
+            Self::MultiLabel => "logits and a 0 or 1 for each class",
+            Self::Ordinal => "logits and one ordered label per sample",
+            Self::Regression => "predicted and true numbers",
+            Self::Segmentation => "logits and one label per pixel",
+            Self::Retrieval => "embeddings with labels or pairs",
+            Self::SelfSupervised => "embeddings of two views",
+            Self::Distillation => "outputs of two models",
+        }
+    }
 }
 
 /// Whether an objective stands alone.

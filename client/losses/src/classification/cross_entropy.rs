@@ -40,10 +40,15 @@
 use burn::tensor::{Int, Tensor, activation::log_softmax};
 use serde::{Deserialize, Serialize};
 
-use super::softmax::{Softmax, constants};
+use super::softmax::Softmax;
 use crate::check;
 use crate::error::{ConfigError, LossError};
+<<<<<<< HEAD
 use crate::info::{LossInfo, Memory, Objective, OptionInfo, Role, TaskKind};
+=======
+use crate::info::{LossInfo, Objective, OptionInfo, Role, TaskKind};
+use crate::option::{constants, validate_per_class};
+>>>>>>> t
 use crate::reduce::denominator;
 
 const NAME: &str = "cross_entropy";
@@ -94,7 +99,7 @@ impl Objective for Config {
         if !(0.0..1.0).contains(&self.label_smoothing) {
             return Err(ConfigError::new("label_smoothing", self.label_smoothing, "a number in [0, 1)"));
         }
-        super::softmax::validate_per_class("class_weights", self.class_weights.as_deref())?;
+        validate_per_class("class_weights", self.class_weights.as_deref())?;
         Ok(self)
     }
 }

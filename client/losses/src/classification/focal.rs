@@ -39,10 +39,15 @@
 use burn::tensor::{IndexingUpdateOp, Int, Tensor, activation::log_softmax};
 use serde::{Deserialize, Serialize};
 
-use super::softmax::{Softmax, constants};
+use super::softmax::Softmax;
 use crate::check;
 use crate::error::{ConfigError, LossError};
+<<<<<<< HEAD
 use crate::info::{LossInfo, Memory, Objective, OptionInfo, Role, TaskKind};
+=======
+use crate::info::{LossInfo, Objective, OptionInfo, Role, TaskKind};
+use crate::option::{constants, validate_per_class};
+>>>>>>> t
 
 const NAME: &str = "focal";
 
@@ -101,7 +106,7 @@ impl Objective for Config {
         if !(self.gamma.is_finite() && self.gamma >= 0.0) {
             return Err(ConfigError::new("gamma", self.gamma, "a finite number of at least 0"));
         }
-        super::softmax::validate_per_class("alpha", self.alpha.as_deref())?;
+        validate_per_class("alpha", self.alpha.as_deref())?;
         Ok(self)
     }
 }

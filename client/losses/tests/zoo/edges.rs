@@ -3,9 +3,9 @@
 use burn::tensor::{DType, Device, Int, Tensor};
 use synod_losses::classification::{cross_entropy, focal, per_sample, softmax_objective};
 use synod_losses::regulariser::margin_control::{self, margin_control};
-use synod_losses::{LossConfig, LossError, check};
+use synod_losses::{LossConfig, LossError, TaskKind, check};
 
-use crate::support::{Batch, evaluate, for_every_objective, numbers};
+use crate::support::{Batch, evaluate, for_every_objective, numbers, of_task};
 
 fn fused() -> [LossConfig; 2] {
     [LossConfig::CrossEntropy(Default::default()), LossConfig::Focal(Default::default())]
@@ -30,7 +30,11 @@ fn logits_of_a_thousand_stay_finite() {
 #[test]
 fn a_certain_wrong_prediction_costs_the_distance_of_the_logits() {
     let batch = Batch { logits: vec![1e3, -1e3], labels: vec![1], classes: 2 };
+<<<<<<< HEAD
     for loss in fused() {
+=======
+    for loss in of_task(TaskKind::Classification) {
+>>>>>>> t
         let outcome = evaluate(&batch, DType::F32, &|logits, labels| softmax_objective(logits, labels, &loss, None));
         assert_eq!(outcome.value, 2000.0, "{loss:?}");
         assert_eq!(outcome.gradient, [1.0, -1.0], "{loss:?}");
@@ -42,7 +46,11 @@ fn one_sample_and_one_class_are_finite() {
     assert_finite("one sample", &Batch { logits: vec![0.3, -0.2, 4.0], labels: vec![1], classes: 3 });
     let one_class = Batch { logits: vec![3.0, -1e3], labels: vec![0, 0], classes: 1 };
     assert_finite("one class", &one_class);
+<<<<<<< HEAD
     for loss in fused() {
+=======
+    for loss in of_task(TaskKind::Classification) {
+>>>>>>> t
         let outcome =
             evaluate(&one_class, DType::F32, &|logits, labels| softmax_objective(logits, labels, &loss, None));
         assert_eq!((outcome.value, outcome.gradient), (0.0, vec![0.0, 0.0]), "{loss:?}");
@@ -92,7 +100,11 @@ fn wrong_shapes_and_empty_batches_are_refused() {
     let logits = Tensor::<2>::zeros([3, 2], &device);
     let labels = Tensor::<1, Int>::zeros([2], &device);
     let margin = margin_control::Config::default();
+<<<<<<< HEAD
     for loss in fused() {
+=======
+    for loss in of_task(TaskKind::Classification) {
+>>>>>>> t
         let error = per_sample(logits.clone(), labels.clone(), &loss).unwrap_err();
         assert!(matches!(&error, LossError::Shape { tensor: "targets", .. }), "{error}");
         assert!(error.to_string().contains("targets of shape [3], one label per row of logits, got [2]"), "{error}");
