@@ -45,7 +45,7 @@ fn as_json(info: &LossInfo) -> serde_json::Value {
         "family": info.family,
         "role": info.role,
         "tasks": info.tasks,
-        "memory": info.memory,
+        "remembers": info.remembers,
         "cost": info.cost,
         "summary": info.summary(),
         "formula": info.formula(),

@@ -73,7 +73,7 @@ pub enum Role {
 /// What an objective keeps from batch to batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Memory {
+pub enum Remembers {
     /// Nothing.
     None,
     /// Something about a site's own samples, which stays at the site.
@@ -125,7 +125,7 @@ pub struct LossInfo {
     /// Its options.
     pub options: &'static [OptionInfo],
     /// What it keeps from batch to batch.
-    pub memory: Memory,
+    pub remembers: Remembers,
     /// How its time grows, in `B` samples, `C` classes and `D` values of an embedding, for instance `O(B C)`.
     pub cost: &'static str,
     /// Text of the implementing file; see [`LossInfo::docs`].

@@ -60,7 +60,7 @@ pub mod regulariser;
 mod state;
 
 pub use error::{ConfigError, LossError};
-pub use info::{LossInfo, Memory, Objective, OptionInfo, Role, TaskKind};
+pub use info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
 pub use reduce::{Reduction, reduce, reduce_weighted};
 pub use registry::{CATALOGUE, LossConfig};
 pub use state::{Facts, LossState, Memory, Remembering, Targets};

@@ -126,11 +126,6 @@ losses! {
 }
 
 impl LossConfig {
-    /// The error of a loss that was given `wanted`, the inputs of `task`, which it does not take.
-    pub(crate) fn unfit(&self, wanted: &'static str, task: TaskKind) -> LossError {
-        LossError::Unfit { name: self.name(), wanted, others: Self::names_for(task) }
-    }
-
     /// Whether it can be used for `task`.
     pub fn fits(&self, task: TaskKind) -> bool {
         self.info().fits(task)

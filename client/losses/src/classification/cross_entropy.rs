@@ -43,12 +43,8 @@ use serde::{Deserialize, Serialize};
 use super::softmax::Softmax;
 use crate::check;
 use crate::error::{ConfigError, LossError};
-<<<<<<< HEAD
-use crate::info::{LossInfo, Memory, Objective, OptionInfo, Role, TaskKind};
-=======
-use crate::info::{LossInfo, Objective, OptionInfo, Role, TaskKind};
+use crate::info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
 use crate::option::{constants, validate_per_class};
->>>>>>> t
 use crate::reduce::denominator;
 
 const NAME: &str = "cross_entropy";
@@ -90,7 +86,7 @@ impl Objective for Config {
             OptionInfo::new("label_smoothing", "0.0", "[0, 1)", "share of the target spread over all classes"),
             OptionInfo::new("class_weights", "null", "one number >= 0 per class", "how much each class counts"),
         ],
-        memory: Memory::None,
+        remembers: Remembers::None,
         cost: "O(B C)",
         file: include_str!("cross_entropy.rs"),
     };

@@ -42,12 +42,8 @@ use serde::{Deserialize, Serialize};
 use super::softmax::Softmax;
 use crate::check;
 use crate::error::{ConfigError, LossError};
-<<<<<<< HEAD
-use crate::info::{LossInfo, Memory, Objective, OptionInfo, Role, TaskKind};
-=======
-use crate::info::{LossInfo, Objective, OptionInfo, Role, TaskKind};
+use crate::info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
 use crate::option::{constants, validate_per_class};
->>>>>>> t
 
 const NAME: &str = "focal";
 
@@ -97,7 +93,7 @@ impl Objective for Config {
             OptionInfo::new("gamma", "2.0", "finite, >= 0", "how fast well predicted samples lose their say"),
             OptionInfo::new("alpha", "null", "one number >= 0 per class", "how much each class counts"),
         ],
-        memory: Memory::None,
+        remembers: Remembers::None,
         cost: "O(B C)",
         file: include_str!("focal.rs"),
     };

@@ -6,11 +6,7 @@ use super::{cross_entropy, focal, softmax::Softmax};
 use crate::error::LossError;
 use crate::gradient::attach;
 use crate::info::TaskKind;
-<<<<<<< HEAD
 use crate::reduce::{Reduction, reduce_weighted};
-=======
-use crate::reduce::{Reduction, reduce};
->>>>>>> t
 use crate::registry::LossConfig;
 use crate::regulariser::margin_control;
 
@@ -22,8 +18,7 @@ pub fn per_sample(logits: Tensor<2>, labels: Tensor<1, Int>, loss: &LossConfig) 
     match loss {
         LossConfig::CrossEntropy(config) => cross_entropy::cross_entropy(logits, labels, config),
         LossConfig::Focal(config) => focal::focal(logits, labels, config),
-<<<<<<< HEAD
-        other => Err(other.unfit("logits and one label per sample", TaskKind::Classification)),
+        other => Err(other.unfit(TaskKind::Classification)),
     }
 }
 
@@ -40,28 +35,17 @@ pub fn mean_weights(
     match loss {
         LossConfig::CrossEntropy(config) => cross_entropy::target_weights(logits, labels.clone(), config),
         _ => Ok(None),
-=======
-        other => Err(other.unfit(TaskKind::Classification)),
->>>>>>> t
     }
 }
 
 /// The objective of a training step, `[1]`: the mean of `loss` over the batch (with class weights, the weighted mean),
 /// plus margin control if given, for `logits: [batch, classes]` and `labels: [batch]`.
 ///
-<<<<<<< HEAD
 /// Value and gradient are those of [`per_sample`], [`reduce_weighted`] and
 /// [`margin_control`](crate::regulariser::margin_control()). For cross-entropy and focal loss both are computed in
 /// closed form from one softmax, and only four operations are recorded for the backward pass. That is all a single
 /// backward pass can see: burn does not differentiate twice. Nothing waits for the device; a label out of range or a
 /// non-finite logit is not looked for, see [`check`](crate::check). A non-finite logit makes the result NaN.
-=======
-/// Value and gradient are those of [`per_sample`], [`reduce_weighted`](crate::reduce_weighted) and
-/// [`margin_control`](crate::regulariser::margin_control()). For the losses whose gradient has a short closed form both
-/// are computed from one softmax, and only four operations are recorded for the backward pass. That is all a single backward pass can see: burn does
-/// not differentiate twice. Nothing waits for the device; a label out of range or a non-finite logit is not looked
-/// for, see [`check`](crate::check). A non-finite logit makes the result NaN.
->>>>>>> t
 ///
 /// # Errors
 /// As [`per_sample`].
@@ -71,7 +55,6 @@ pub fn softmax_objective(
     loss: &LossConfig,
     margin: Option<&margin_control::Config>,
 ) -> Result<Tensor<1>, LossError> {
-<<<<<<< HEAD
     let margin = margin.filter(|margin| margin.lambda != 0.0);
     match loss {
         LossConfig::CrossEntropy(config) => {
@@ -111,31 +94,6 @@ fn closed_form(
     let softmax = Softmax::new(logits.clone().inner(), labels.inner());
     let (value, gradient) = mean_and_gradient(&softmax);
     let (value, gradient) = match margin {
-=======
-    let softmax = |logits: &Tensor<2>| Softmax::new(logits.clone().inner(), labels.clone().inner());
-    let (softmax, (value, gradient)) = match loss {
-        LossConfig::CrossEntropy(config) => {
-            cross_entropy::check_inputs(&logits, &labels, config)?;
-            let softmax = softmax(&logits);
-            let closed = cross_entropy::mean_and_gradient(&softmax, config);
-            (softmax, closed)
-        }
-        LossConfig::Focal(config) => {
-            focal::check_inputs(&logits, &labels, config)?;
-            let softmax = softmax(&logits);
-            let closed = focal::mean_and_gradient(&softmax, config);
-            (softmax, closed)
-        }
-        other => {
-            let mean = reduce(per_sample(logits.clone(), labels, other)?, None, Reduction::Mean)?;
-            return match margin.filter(|margin| margin.lambda != 0.0) {
-                Some(margin) => Ok(mean + margin_control::margin_control(logits, margin)?),
-                None => Ok(mean),
-            };
-        }
-    };
-    let (value, gradient) = match margin.filter(|margin| margin.lambda != 0.0) {
->>>>>>> t
         Some(margin) => {
             let (term, slope) = margin_control::value_and_gradient(softmax.probs, margin);
             (value + term, gradient + slope)

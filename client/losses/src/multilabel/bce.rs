@@ -41,7 +41,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::check;
 use crate::error::{ConfigError, LossError};
-use crate::info::{LossInfo, Objective, OptionInfo, Role, TaskKind};
+use crate::info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
 use crate::option::{constants, validate_per_class};
 
 const NAME: &str = "binary_cross_entropy";
@@ -76,6 +76,8 @@ impl Objective for Config {
             "one number >= 0 per class",
             "how much a present label counts",
         )],
+        remembers: Remembers::None,
+        cost: "O(B C)",
         file: include_str!("bce.rs"),
     };
 

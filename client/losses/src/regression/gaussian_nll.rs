@@ -42,7 +42,7 @@ use serde::{Deserialize, Serialize};
 use super::residual::mean_of_row;
 use crate::check;
 use crate::error::{ConfigError, LossError};
-use crate::info::{LossInfo, Objective, OptionInfo, Role, TaskKind};
+use crate::info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
 
 const NAME: &str = "gaussian_nll";
 
@@ -77,6 +77,8 @@ impl Objective for Config {
         role: Role::Loss,
         tasks: &[TaskKind::Regression],
         options: &[OptionInfo::new("log_variance_min", "-10.0", "[-30, 30]", "lower bound of the log variance")],
+        remembers: Remembers::None,
+        cost: "O(B)",
         file: include_str!("gaussian_nll.rs"),
     };
 

@@ -36,7 +36,7 @@ use serde::{Deserialize, Serialize};
 
 use super::residual::{mean_of_row, residual};
 use crate::error::{ConfigError, LossError};
-use crate::info::{LossInfo, Objective, OptionInfo, Role, TaskKind};
+use crate::info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
 
 const NAME: &str = "huber";
 
@@ -71,6 +71,8 @@ impl Objective for Config {
         role: Role::Loss,
         tasks: &[TaskKind::Regression],
         options: &[OptionInfo::new("delta", "1.0", "finite, > 0", "error from which the loss grows linearly")],
+        remembers: Remembers::None,
+        cost: "O(B)",
         file: include_str!("huber.rs"),
     };
 

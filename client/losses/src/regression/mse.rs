@@ -35,7 +35,7 @@ use serde::{Deserialize, Serialize};
 
 use super::residual::{mean_of_row, residual};
 use crate::error::{ConfigError, LossError};
-use crate::info::{LossInfo, Objective, Role, TaskKind};
+use crate::info::{LossInfo, Objective, Remembers, Role, TaskKind};
 
 const NAME: &str = "mse";
 
@@ -52,6 +52,8 @@ impl Objective for Config {
         role: Role::Loss,
         tasks: &[TaskKind::Regression],
         options: &[],
+        remembers: Remembers::None,
+        cost: "O(B)",
         file: include_str!("mse.rs"),
     };
 

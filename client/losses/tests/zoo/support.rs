@@ -3,11 +3,7 @@
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use synod_losses::classification::{cross_entropy, focal, mean_weights, per_sample, softmax_objective};
 use synod_losses::regulariser::margin_control::{self, Scope, margin_control};
-<<<<<<< HEAD
-use synod_losses::{LossConfig, LossError, Reduction, reduce_weighted};
-=======
-use synod_losses::{LossConfig, LossError, Reduction, TaskKind, reduce, reduce_weighted};
->>>>>>> t
+use synod_losses::{LossConfig, LossError, Reduction, TaskKind, reduce_weighted};
 
 /// A batch of logits, row by row, and its labels, in f64 so that finite differences are sharp.
 #[derive(Debug, Clone, PartialEq)]
@@ -82,28 +78,19 @@ pub(crate) fn for_every_objective(classes: usize, check: impl Fn(&str, Objective
     }
 }
 
-<<<<<<< HEAD
-/// The losses with a closed-form gradient, with their defaults and with options that change the arithmetic.
-=======
 /// Every loss for `task` with its defaults.
 pub(crate) fn of_task(task: TaskKind) -> Vec<LossConfig> {
     LossConfig::defaults().into_iter().filter(|loss| loss.fits(task)).collect()
 }
 
-/// Every loss for classification with its defaults and with options that change the arithmetic.
->>>>>>> t
+/// The losses with a closed-form gradient, with their defaults and with options that change the arithmetic.
 pub(crate) fn variants(classes: usize) -> Vec<LossConfig> {
     let weights: Vec<f64> = (0..classes).map(|class| 0.5 + class as f64 * 0.75).collect();
     let entropy = cross_entropy::Config::default();
     let focal = focal::Config::default();
-<<<<<<< HEAD
     vec![
         LossConfig::CrossEntropy(entropy.clone()),
         LossConfig::Focal(focal.clone()),
-=======
-    let mut variants = of_task(TaskKind::Classification);
-    variants.extend([
->>>>>>> t
         LossConfig::CrossEntropy(entropy.clone().with_label_smoothing(0.1)),
         LossConfig::CrossEntropy(entropy.clone().with_class_weights(weights.clone())),
         LossConfig::CrossEntropy(entropy.with_class_weights(weights.clone()).with_label_smoothing(0.2)),
