@@ -65,7 +65,7 @@ pub(crate) fn run(args: &SimulateArgs, quiet: bool) -> Outcome {
 
 /// The last words of a run: its table, its hash, and where everything is.
 pub(crate) fn conclude(folder: &RunFolder, rows: &[ComparisonRow], ended: &Ended, report: &Path) {
-    out::line(table(rows));
+    out::line(table(rows, folder.plan().task.headlines()));
     out::line(format!("model hash  {}", ended.model.digest));
     out::line(format!("run folder  {}", folder.path().display()));
     out::line(format!("report      {}", report.display()));

@@ -70,27 +70,21 @@ impl Share {
         self.rows.is_empty()
     }
 
-    /// The class of the sample at `position`, which is below [`Share::len`].
+    /// The group of the sample at `position`, which is below [`Share::len`]: its class, in a classification.
     #[must_use]
-    pub fn label(&self, position: u32) -> u32 {
-        self.dataset.labels()[self.rows[position as usize] as usize]
+    pub fn group(&self, position: u32) -> u32 {
+        self.dataset.groups()[self.rows[position as usize] as usize]
     }
 
-    /// Samples of each class.
+    /// Samples of each class; a sample with several labels counts for each. Nothing in regression.
     #[must_use]
     pub fn class_counts(&self, classes: usize) -> Vec<u64> {
-        let mut counts = vec![0; classes];
-        for row in self.rows.iter() {
-            if let Some(count) = counts.get_mut(self.dataset.labels()[*row as usize] as usize) {
-                *count += 1;
-            }
-        }
-        counts
+        self.dataset.targets().class_counts(self.rows.iter().copied(), classes)
     }
 
     /// Writes the samples at `positions` (each below [`Share::len`]) as one batch: normalised inputs
-    /// `[positions, values of a sample]`, never NaN, and classes `[positions]`. What the vectors held is dropped; they
-    /// are not allocated again once they are large enough.
+    /// `[positions, values of a sample]`, never NaN, and groups `[positions]`, in a classification the classes. What the
+    /// vectors held is dropped; they are not allocated again once they are large enough.
     pub fn gather(&self, positions: &[u32], inputs: &mut Vec<f32>, labels: &mut Vec<i64>) {
         inputs.clear();
         labels.clear();
@@ -99,7 +93,16 @@ impl Share {
         for position in positions {
             let row = self.rows[*position as usize] as usize;
             self.normaliser.append(&self.dataset, row, inputs);
-            labels.push(i64::from(self.dataset.labels()[row]));
+            labels.push(i64::from(self.dataset.groups()[row]));
+        }
+    }
+
+    /// Writes the targets of the samples at `positions` as `[positions, width]`; nothing where targets are classes.
+    pub fn gather_targets(&self, positions: &[u32], targets: &mut Vec<f32>) {
+        targets.clear();
+        let Some(matrix) = self.dataset.targets().matrix() else { return };
+        for position in positions {
+            targets.extend_from_slice(matrix.row(self.rows[*position as usize] as usize));
         }
     }
 }
@@ -123,7 +126,7 @@ mod tests {
         let (mut inputs, mut labels) = (vec![9.0; 100], vec![9; 100]);
         share.gather(&[2, 0, 2], &mut inputs, &mut labels);
         assert_eq!((inputs, labels), (vec![3.0, 4.0, 3.0], vec![2, 1, 2]));
-        assert_eq!((share.len(), share.label(1), share.class_counts(3)), (3, 1, vec![0, 2, 1]));
+        assert_eq!((share.len(), share.group(1), share.class_counts(3)), (3, 1, vec![0, 2, 1]));
         assert!(Share::new(Arc::clone(share.dataset()), vec![4], Arc::clone(share.normaliser())).is_err());
     }
 

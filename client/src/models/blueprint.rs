@@ -4,6 +4,7 @@ use synod_common::blocks::{BlockKind, BlockSpec, Layout};
 use synod_common::plan::{Activation, Model, Plan};
 
 use super::error::ModelError;
+use crate::catalogue::model_outputs;
 
 /// The layers of a plan's model in order, and how they are put together.
 #[derive(Clone, Debug)]
@@ -87,7 +88,7 @@ pub fn layout(plan: &Plan) -> Result<Layout, ModelError> {
 impl Blueprint {
     pub(crate) fn new(plan: &Plan) -> Result<Self, ModelError> {
         let inputs = plan.data.input_values();
-        let outputs = plan.task.outputs();
+        let outputs = model_outputs(plan);
         let (form, layers) = match &plan.model {
             Model::Logistic => (Form::Logistic, vec![Layer::linear("fc", inputs, outputs)]),
             Model::Mlp { hidden, activation } => {

@@ -2,13 +2,14 @@
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use synod_common::plan::{MarginReduction, Optimiser, Plan};
-use synod_losses::LossConfig;
 use synod_losses::classification::softmax_objective;
 use synod_losses::regulariser::margin_control;
+use synod_losses::{LossConfig, LossError, Memory, Targets, TaskKind, multilabel, regression};
 
 use super::engine::{Batch, Engine, Learner, Predictor};
 use super::error::TrainError;
 use super::optimiser::Stepper;
+use crate::catalogue::kind_of;
 use crate::device::reads_are_free;
 use crate::models::{Blueprint, Network, write_flat};
 
@@ -19,6 +20,7 @@ const READ_EVERY: u64 = 64;
 #[derive(Debug)]
 pub(super) struct BurnEngine {
     blueprint: Blueprint,
+    kind: TaskKind,
     loss: LossConfig,
     margin: Option<margin_control::Config>,
     optimiser: Optimiser,
@@ -37,7 +39,15 @@ impl BurnEngine {
             })
         });
         let recording = device.clone().autodiff();
-        Self { blueprint, loss, margin, optimiser: plan.train.optimiser, plain: device, recording }
+        Self {
+            blueprint,
+            kind: kind_of(&plan.task),
+            loss,
+            margin,
+            optimiser: plan.train.optimiser,
+            plain: device,
+            recording,
+        }
     }
 
     /// The inputs of a batch on the device. The buffer itself becomes the tensor where the device is the CPU.
@@ -45,6 +55,46 @@ impl BurnEngine {
         let samples = batch.labels.len();
         let values = batch.inputs.len() / samples.max(1);
         Tensor::from_data(TensorData::new(std::mem::take(&mut batch.inputs), [samples, values]), &self.plain)
+    }
+
+    /// The objective of a step for the outputs of the network, by the kind of the task.
+    fn objective(
+        &self,
+        outputs: Tensor<2>,
+        batch: &mut Batch,
+        memory: Option<Memory<'_>>,
+    ) -> Result<Tensor<1>, LossError> {
+        let margin = self.margin.as_ref().filter(|margin| margin.lambda != 0.0);
+        if let (Some(remembering), Some(mut memory)) = (self.loss.remembering(), memory) {
+            let loss = remembering.objective(outputs.clone(), self.targets(batch), &mut memory)?;
+            return Ok(match margin {
+                Some(margin) => loss + margin_control::margin_control(outputs, margin)?,
+                None => loss,
+            });
+        }
+        match self.kind {
+            TaskKind::MultiLabel => multilabel::objective(outputs, self.rows(batch), &self.loss),
+            TaskKind::Regression => regression::objective(outputs, self.rows(batch), &self.loss),
+            _ => softmax_objective(outputs, self.labels(batch), &self.loss, margin),
+        }
+    }
+
+    fn targets(&self, batch: &mut Batch) -> Targets {
+        match self.kind {
+            TaskKind::MultiLabel | TaskKind::Regression => Targets::Matrix(self.rows(batch)),
+            _ => Targets::Labels(self.labels(batch)),
+        }
+    }
+
+    fn labels(&self, batch: &mut Batch) -> Tensor<1, Int> {
+        let samples = batch.labels.len();
+        Tensor::from_data(TensorData::new(std::mem::take(&mut batch.labels), [samples]), &self.plain)
+    }
+
+    fn rows(&self, batch: &mut Batch) -> Tensor<2> {
+        let samples = batch.labels.len();
+        let width = batch.targets.len() / samples.max(1);
+        Tensor::from_data(TensorData::new(std::mem::take(&mut batch.targets), [samples, width]), &self.plain)
     }
 }
 
@@ -81,14 +131,11 @@ impl BurnLearner<'_> {
 }
 
 impl Learner for BurnLearner<'_> {
-    fn step(&mut self, batch: &mut Batch, lr: f64) -> Result<(), TrainError> {
+    fn step(&mut self, batch: &mut Batch, lr: f64, memory: Option<Memory<'_>>) -> Result<(), TrainError> {
         let engine = self.engine;
         let inputs = engine.inputs(batch);
-        let labels = std::mem::take(&mut batch.labels);
-        let labels = TensorData::new(labels, [inputs.dims()[0]]);
-        let labels = Tensor::<1, Int>::from_data(labels, &engine.plain);
-        let logits = self.network().forward(inputs);
-        let loss = softmax_objective(logits, labels, &engine.loss, engine.margin.as_ref())?;
+        let outputs = self.network().forward(inputs);
+        let loss = engine.objective(outputs, batch, memory)?;
         let gradients = loss.backward();
         self.losses.push(loss.inner());
         self.network = self.network.take().map(|network| self.stepper.step(network, gradients, lr));
@@ -115,7 +162,7 @@ struct BurnPredictor<'a> {
 }
 
 impl Predictor for BurnPredictor<'_> {
-    fn logits(&self, batch: &mut Batch) -> Result<Vec<f32>, TrainError> {
+    fn outputs(&self, batch: &mut Batch) -> Result<Vec<f32>, TrainError> {
         read(self.network.forward(self.engine.inputs(batch)))
     }
 }

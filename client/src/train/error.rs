@@ -42,6 +42,16 @@ pub enum TrainError {
         /// Values a sample has.
         found: usize,
     },
+    /// Targets are of another kind than the task's.
+    #[error(
+        "the targets of the samples are not those of the task `{task}` ({expected} numbers a sample, or a class if 0); check `data.source`"
+    )]
+    Targets {
+        /// Numbers that the task has for a sample.
+        expected: usize,
+        /// The task.
+        task: &'static str,
+    },
     /// There is nothing to train on.
     #[error("the site has no training samples; give it data, or lower `data.holdout`")]
     Empty,

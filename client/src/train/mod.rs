@@ -11,6 +11,7 @@
 mod burn_engine;
 mod engine;
 mod error;
+mod memory;
 mod optimiser;
 mod order;
 mod trainer;

@@ -7,25 +7,27 @@ use std::sync::Arc;
 use synod_common::blocks::Layout;
 use synod_common::ids::{ClientId, Digest, RoundId};
 use synod_common::metrics::Metrics;
-use synod_common::plan::Plan;
+use synod_common::plan::{Plan, Task};
 use synod_common::random::{Purpose, stream};
-use synod_losses::LossConfig;
+use synod_losses::{LossConfig, Memory};
 
 use super::burn_engine::BurnEngine;
 use super::engine::{Batch, Engine, Predictor};
 use super::error::TrainError;
+use super::memory::Memories;
 use super::order::{self, Order};
+use crate::catalogue::{kind_of, loss_of};
 use crate::data::{Share, SiteData};
 use crate::device::DeviceChoice;
 use crate::models::Blueprint;
-use crate::task::Evaluation;
-use crate::task::classification::Tally;
+use crate::task::regression::standardise;
+use crate::task::{Evaluation, Tally};
 
 /// Most reports of progress in one round.
 const REPORTS_MAX: u64 = 20;
 
-/// Trains and evaluates the model of one plan on one device. Share it among threads behind an `Arc`: it holds nothing
-/// that training changes.
+/// Trains and evaluates the model of one plan on one device. Share it among threads behind an `Arc`: training
+/// changes nothing in it but what a loss remembers of the site that trains.
 pub struct Trainer {
     plan: Arc<Plan>,
     plan_digest: Digest,
@@ -35,6 +37,7 @@ pub struct Trainer {
     engine: Box<dyn Engine>,
     /// Values of one sample.
     inputs: usize,
+    memories: Memories,
 }
 
 /// How far local training is.
@@ -76,13 +79,16 @@ impl Trainer {
     /// # Errors
     /// When the device is not there, the model cannot be laid out, or the loss is none of the zoo's.
     pub fn new(plan: Arc<Plan>, device: &DeviceChoice) -> Result<Self, TrainError> {
-        let choice = &plan.train.loss;
-        let loss = LossConfig::from_name(&choice.name, toml::Value::Table(choice.options.clone()))?;
+        let loss = loss_of(&plan)?;
+        let kind = kind_of(&plan.task);
+        if !loss.fits(kind) {
+            return Err(loss.unfit(kind).into());
+        }
         let blueprint = Blueprint::new(&plan)?;
         let engine = Box::new(BurnEngine::new(&plan, blueprint.clone(), loss.clone(), device.open()?));
         let inputs = plan.data.input_values();
         let (plan_digest, layout_digest) = (plan.digest(), blueprint.layout().digest());
-        Ok(Self { plan, plan_digest, layout_digest, blueprint, loss, engine, inputs })
+        Ok(Self { plan, plan_digest, layout_digest, blueprint, loss, engine, inputs, memories: Memories::default() })
     }
 
     /// The blocks of the model.
@@ -157,7 +163,7 @@ impl Trainer {
     /// When `model` or the samples do not fit the plan, the model's outputs are no numbers, or the device fails.
     pub fn evaluate(&self, model: &[f32], share: &Share) -> Result<Evaluation, TrainError> {
         let predictor = self.engine.predictor(model)?;
-        let mut tally = Tally::new(self.plan.task.outputs(), &self.loss);
+        let mut tally = Tally::new(&self.plan.task, &self.loss);
         let positions: Vec<u32> = (0..share.len() as u32).collect();
         let mut batch = Batch::default();
         for positions in positions.chunks(self.plan.evaluate.batch.max(1) as usize) {
@@ -168,10 +174,10 @@ impl Trainer {
     }
 
     fn measure(&self, predictor: &dyn Predictor, batch: &mut Batch, tally: &mut Tally<'_>) -> Result<(), TrainError> {
-        let logits = predictor.logits(batch)?;
-        match logits.iter().find(|logit| !logit.is_finite()) {
+        let outputs = predictor.outputs(batch)?;
+        match outputs.iter().find(|output| !output.is_finite()) {
             Some(value) => Err(TrainError::Outputs { value: *value }),
-            None => Ok(tally.add(&logits, &batch.labels)?),
+            None => Ok(tally.add(&outputs, &batch.labels, &batch.targets)?),
         }
     }
 
@@ -195,16 +201,25 @@ impl Trainer {
         let lr = train.optimiser.lr() * train.schedule.factor(round.0, u64::from(self.plan.rounds));
         let mut order = Order::new(samples, train.batch, stream(self.plan.seed, round, client, Purpose::Shuffle));
         let mut learner = self.engine.learner(global)?;
+        let mut state = self.memories.of(client, &self.loss, share, self.plan.task.classes());
         let (read_every, report_every) = (self.engine.read_every(), steps.div_ceil(REPORTS_MAX));
         let mut batch = Batch::default();
         // Samples of each step whose loss is not read yet.
         let mut unread = Vec::new();
         let (mut seen, mut sum) = (0.0_f64, 0.0_f64);
         for step in 1..=steps {
+            if let (Some(remembering), Some(state)) = (self.loss.remembering(), &mut state)
+                && order.begins_pass()
+            {
+                remembering.begin_pass(state);
+            }
             let positions = order.next_batch();
             self.fill(share, positions, &mut batch)?;
+            if let Task::Regression { mean, std, .. } = &self.plan.task {
+                standardise(&mut batch.targets, mean, std);
+            }
             unread.push(positions.len());
-            learner.step(&mut batch, lr)?;
+            learner.step(&mut batch, lr, state.as_mut().map(|state| Memory::new(state, positions)))?;
             let report = step % report_every == 0 || step == steps;
             if !report && (unread.len() as u64) < read_every {
                 continue;
@@ -224,7 +239,10 @@ impl Trainer {
         learner.write(out)?;
         match out.iter().position(|value| !value.is_finite()) {
             Some(index) => Err(TrainError::NotFinite { round, index, steps, lr }),
-            None => Ok(sum / seen),
+            None => {
+                self.memories.keep(client, state);
+                Ok(sum / seen)
+            }
         }
     }
 
@@ -235,11 +253,18 @@ impl Trainer {
         batch.inputs.clear();
         batch.inputs.reserve_exact(expected * positions.len());
         share.gather(positions, &mut batch.inputs, &mut batch.labels);
+        share.gather_targets(positions, &mut batch.targets);
         let found = batch.inputs.len() / positions.len().max(1);
         if found != expected {
             return Err(TrainError::Inputs { expected, found });
         }
-        let classes = self.plan.task.outputs();
+        let (classes, width) = match self.plan.task {
+            Task::Classification { classes } => (classes as usize, 0),
+            Task::MultiLabel { .. } | Task::Regression { .. } => (usize::MAX, self.plan.task.outputs()),
+        };
+        if batch.targets.len() != positions.len() * width {
+            return Err(TrainError::Targets { expected: width, task: self.plan.task.name() });
+        }
         match batch.labels.iter().find(|label| usize::try_from(**label).map_or(true, |label| label >= classes)) {
             Some(label) => Err(TrainError::Label { label: *label, classes }),
             None => Ok(()),

@@ -10,7 +10,7 @@ use synod_client::train::Trainer;
 use synod_client::work::Work;
 use synod_common::event::EventSink;
 use synod_common::ids::SiteName;
-use synod_common::plan::{Plan, Task};
+use synod_common::plan::Plan;
 use synod_common::update::BufferPool;
 use synod_common::wire::TaskKind;
 use synod_coordinator::round::{
@@ -129,13 +129,13 @@ impl Fleet<'_> {
     }
 
     fn arrivals(&self) -> Result<Vec<Event>, FleetError> {
-        let Task::Classification { classes } = self.plan.task;
+        let classes = self.plan.task.classes();
         let prepare = self.population.len() <= PREPARED_MAX;
         let mut all = Vec::with_capacity(self.population.len());
         for (index, (name, size)) in self.population.names().zip(self.population.sizes()).enumerate() {
             let (samples, class_counts) = if prepare {
                 let data = self.population.data(index)?;
-                (data.train.len() as u64, data.train.class_counts(classes as usize))
+                (data.train.len() as u64, data.train.class_counts(classes))
             } else {
                 (size as u64, Vec::new())
             };

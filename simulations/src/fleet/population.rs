@@ -1,9 +1,10 @@
 //! The sites of a simulation: who they are and which samples are theirs.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
-use synod_client::data::{DataError, Dataset, Loaded, Normaliser, Rows, Share, SiteData};
+use synod_client::data::{DataError, Dataset, Loaded, Normaliser, Rows, Share, SiteData, Targets};
 use synod_common::ids::{ClientId, SiteName};
 use synod_common::plan::{Fit, Normalise, Partition, Plan, Task};
 use synod_common::random::{Purpose, run_stream};
@@ -35,7 +36,6 @@ impl Population {
     /// Without that section, or when the data cannot be split as it says.
     pub fn new(plan: &Arc<Plan>, loaded: &Loaded) -> Result<Self, FleetError> {
         let simulation = plan.simulation.as_ref().ok_or(FleetError::NoSimulation)?;
-        let Task::Classification { classes } = plan.task;
         let dataset = Arc::clone(&loaded.train);
         let natural = simulation.partition == Partition::Natural;
         let owners = dataset.owners().filter(|_| natural);
@@ -55,7 +55,8 @@ impl Population {
         }
         let mut rng = run_stream(plan.seed, Purpose::Partition);
         let owner_of = owners.map(synod_client::data::Owners::of);
-        let parts = partition(&simulation.partition, found, dataset.labels(), classes as usize, owner_of, &mut rng)?;
+        let (groups, count) = groups(&dataset, &plan.task);
+        let parts = partition(&simulation.partition, found, &groups, count, owner_of, &mut rng)?;
         let tests = own_tests(loaded, natural);
         let sites = names.into_iter().zip(parts).enumerate();
         let sites = sites.map(|(i, (name, rows))| (name, rows, tests.get(i).cloned())).collect();
@@ -177,6 +178,28 @@ impl Population {
 
     pub(super) fn index(&self, name: &SiteName) -> Option<usize> {
         self.by_client.get(&name.client_id()).copied()
+    }
+}
+
+/// Groups into which a regression's samples are dealt by the size of their first target.
+const TARGET_GROUPS: usize = 10;
+
+/// The group of each sample by which the partitions of label skew deal them out, and how many groups there are: its
+/// class; its first label or none; in regression the tenth of the samples, ordered by the first target, that it is in.
+fn groups<'d>(dataset: &'d Dataset, task: &Task) -> (Cow<'d, [u32]>, usize) {
+    match dataset.targets() {
+        Targets::Classes(_) => (Cow::Borrowed(dataset.groups()), task.classes()),
+        Targets::Labels(_) => (Cow::Borrowed(dataset.groups()), task.classes() + 1),
+        Targets::Numbers(matrix) => {
+            let first = |row: &u32| matrix.row(*row as usize)[0];
+            let mut order = dataset.all_rows();
+            order.sort_by(|a, b| first(a).total_cmp(&first(b)));
+            let mut groups = vec![0; order.len()];
+            for (rank, row) in order.iter().enumerate() {
+                groups[*row as usize] = (rank * TARGET_GROUPS / order.len()) as u32;
+            }
+            (Cow::Owned(groups), TARGET_GROUPS)
+        }
     }
 }
 
