@@ -53,6 +53,16 @@ pub enum StateError {
     /// A name breaks the rules, is used twice or stands out of order.
     #[error("the saved state has a wrong name {0:?}: names ascend and are 1 to 64 of a-z, 0-9, `_` and `.`")]
     Name(String),
+    /// A vector does not have one value for each of the model's.
+    #[error("`{name}` in the saved state has {found} values, the model has {expected}; it is of another run")]
+    Length {
+        /// The vector.
+        name: &'static str,
+        /// Its values.
+        found: usize,
+        /// Values of the model.
+        expected: usize,
+    },
     /// NaN or infinity.
     #[error("`{0}` in the saved state is not finite; restore an earlier state")]
     NonFinite(String),
@@ -87,13 +97,15 @@ impl State {
         self.vectors.insert(Cow::Borrowed(name), values);
     }
 
-    /// The vector called `name` to change in place; where it is not there or has another length, `length` times `initial`.
-    pub fn vector_or(&mut self, name: &'static str, length: usize, initial: f32) -> &mut [f32] {
-        let vector = self.vectors.entry(Cow::Borrowed(name)).or_default();
-        if vector.len() != length {
-            *vector = vec![initial; length];
+    /// Takes the vector called `name` out, to be changed and set again; `None` where it is not there yet.
+    ///
+    /// # Errors
+    /// [`StateError::Length`] if it does not have `length` values; it stays then.
+    pub fn take_vector(&mut self, name: &'static str, length: usize) -> Result<Option<Vec<f32>>, StateError> {
+        match self.vectors.get(name).map(Vec::len) {
+            Some(found) if found != length => Err(StateError::Length { name, found, expected: length }),
+            _ => Ok(self.vectors.remove(name)),
         }
-        vector
     }
 
     /// Names and values of all vectors, in the order of the names.
@@ -280,11 +292,13 @@ mod tests {
     }
 
     #[test]
-    fn a_vector_of_another_length_begins_anew() {
+    fn a_vector_is_taken_out_at_its_length_only() {
         let mut state = some();
-        assert_eq!(state.vector_or("momentum", 2, 9.0), [1.5, -2.0]);
-        assert_eq!(state.vector_or("momentum", 3, 9.0), [9.0; 3]);
+        let wrong = StateError::Length { name: "momentum", found: 2, expected: 3 };
+        assert_eq!(state.take_vector("momentum", 3), Err(wrong));
         assert_eq!(state.vectors().map(|(name, _)| name).collect::<Vec<_>>(), ["momentum", "variance"]);
+        assert_eq!(state.take_vector("momentum", 2), Ok(Some(vec![1.5, -2.0])));
+        assert_eq!(state.take_vector("momentum", 2), Ok(None));
     }
 
     proptest::proptest! {

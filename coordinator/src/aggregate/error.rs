@@ -79,6 +79,14 @@ pub enum AggregateError {
     /// A coefficient is NaN or infinite.
     #[error("the coefficient of update #{0} is not finite; compute coefficients from finite numbers")]
     Coefficient(usize),
+    /// A loss that is negative or not finite.
+    #[error("the loss of update #{update} is {value}, it must be finite and at least 0; refuse the update")]
+    Loss {
+        /// Position of the update.
+        update: usize,
+        /// The loss.
+        value: f64,
+    },
     /// A fraction of directions outside `(0, 1]`.
     #[error("keep is {0}, it must be above 0 and at most 1; the published setting is 0.8")]
     Keep(f64),

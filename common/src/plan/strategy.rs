@@ -1,0 +1,160 @@
+//! The rules that combine updates, with their options.
+
+use std::num::NonZeroU32;
+
+use serde::{Deserialize, Serialize};
+
+use super::reader::Section;
+
+/// The rule that combines updates. What each computes, and from which paper, stands in [`STRATEGIES`](super::STRATEGIES).
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Strategy {
+    /// The weighted mean (McMahan et al. 2017).
+    Fedavg {
+        /// The say of each update.
+        weighting: Weighting,
+    },
+    /// The mean of updates per local step, times the mean number of steps (Wang et al. 2020).
+    Fednova {
+        /// The say of each update.
+        weighting: Weighting,
+    },
+    /// Sites with a larger loss have a larger say (Li et al. 2020).
+    Qfedavg {
+        /// How much fairness: 0 is the uniform mean.
+        q: f64,
+        /// The bound on the gradient's slope; absent: one over the local learning rate.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        lipschitz: Option<f64>,
+    },
+    /// Principal-gradient aggregation (FedLD, Zeng et al. 2024; card 17 part B).
+    PrincipalGradient(PrincipalGradient),
+    /// Updates paired along the direction of past steps (FedGH as released with FedLD; card 17 part C).
+    Fedgh {
+        /// What has a direction of its own.
+        scope: Scope,
+    },
+}
+
+/// Options of principal-gradient aggregation.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct PrincipalGradient {
+    /// Share of the principal directions that is kept: above 0, at most 1.
+    pub keep: f64,
+    /// Which way a direction counts for a client.
+    pub orientation: Orientation,
+    /// Rounds at the start that use the plain mean.
+    pub warmup_rounds: u32,
+    /// The say of each update.
+    pub weighting: Weighting,
+    /// The length of the result.
+    pub norm: StepNorm,
+    /// What has directions of its own.
+    pub scope: Scope,
+}
+
+/// The say of an update in a mean.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Weighting {
+    /// Proportional to its training samples.
+    Samples,
+    /// The same for each.
+    Uniform,
+    /// Proportional to its training samples, of which at most so many count: no site outweighs the rest by its size
+    /// alone. `{ capped = 1 }` is `uniform`, a cap above every site's samples is `samples`.
+    Capped(NonZeroU32),
+}
+
+impl Weighting {
+    /// The weight of an update behind which there are `samples` samples.
+    #[must_use]
+    pub fn weight(self, samples: NonZeroU32) -> NonZeroU32 {
+        match self {
+            Self::Samples => samples,
+            Self::Uniform => NonZeroU32::MIN,
+            Self::Capped(most) => samples.min(most),
+        }
+    }
+}
+
+/// Which way a principal direction counts for a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Orientation {
+    /// Towards the client's own update: what the authors' released code computes.
+    Own,
+    /// Towards the majority's updates: what the paper's text describes.
+    Majority,
+}
+
+/// The length of a principal-gradient step, per block or for the whole model as `scope` says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StepNorm {
+    /// As the formula gives it: shorter than the updates.
+    AsReleased,
+    /// The length of the plain mean.
+    Mean,
+    /// The mean of the updates' lengths.
+    MeanOfNorms,
+}
+
+/// What a rule that looks at directions is applied to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scope {
+    /// Each block by itself.
+    Block,
+    /// The whole model at once.
+    Model,
+}
+
+impl Strategy {
+    /// The name in a plan.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Fedavg { .. } => "fedavg",
+            Self::Fednova { .. } => "fednova",
+            Self::Qfedavg { .. } => "qfedavg",
+            Self::PrincipalGradient(_) => "principal_gradient",
+            Self::Fedgh { .. } => "fedgh",
+        }
+    }
+
+    /// Fewest updates that the rule can combine.
+    #[must_use]
+    pub fn updates_min(&self) -> u32 {
+        match self {
+            Self::Fedavg { .. }
+            | Self::Fednova { .. }
+            | Self::Qfedavg { .. }
+            | Self::PrincipalGradient(_)
+            | Self::Fedgh { .. } => 1,
+        }
+    }
+
+    /// The options of the rule `name`; `None` if there is no such rule.
+    pub(super) fn read(name: &str, o: &mut Section<'_, '_>) -> Option<Self> {
+        Some(match name {
+            "fedavg" => Self::Fedavg { weighting: o.or("weighting", Weighting::Samples) },
+            "fednova" => Self::Fednova { weighting: o.or("weighting", Weighting::Samples) },
+            "qfedavg" => Self::Qfedavg {
+                q: o.number("q", 0.2, 0.0..=100.0),
+                lipschitz: o.optional_number("lipschitz", 1e-9..=1e9),
+            },
+            "principal_gradient" => Self::PrincipalGradient(PrincipalGradient {
+                keep: o.number("keep", 0.8, 1e-6..=1.0),
+                orientation: o.or("orientation", Orientation::Own),
+                warmup_rounds: o.number("warmup_rounds", 1, 0..=1_000_000),
+                weighting: o.or("weighting", Weighting::Uniform),
+                norm: o.or("norm", StepNorm::AsReleased),
+                scope: o.or("scope", Scope::Block),
+            }),
+            "fedgh" => Self::Fedgh { scope: o.or("scope", Scope::Block) },
+            _ => return None,
+        })
+    }
+}
