@@ -21,12 +21,15 @@
 //!
 //! Parallel parts split ranges of parameters, never updates, and run on rayon's current pool.
 
+mod combine;
 mod error;
 mod exact;
 mod fedgh;
+mod geometry;
 mod gram;
 mod layout;
 mod principal;
+mod robust;
 mod screen;
 mod shares;
 mod weighted;
@@ -34,13 +37,19 @@ mod weighted;
 #[cfg(test)]
 mod golden;
 
+pub use combine::{combine, combine_from_grams};
 pub use error::AggregateError;
 pub use exact::{BufferedSum, ExactSum, GROUP, Weighted};
 pub use fedgh::{fedgh, fedgh_coefficients, follow};
+
 pub use gram::{Gram, GramBlocks, SortedUpdates, gram, gram_blocks};
 pub use layout::Layout;
 pub use principal::{
     Keep, NormRule, Orientation, Principal, Scope, principal, principal_coefficients, principal_from_grams,
+};
+pub use robust::{
+    ClipBound, GeometricMedian, Krum, Trim, bulyan, bulyan_from_gram, bulyan_selection, clip_coefficients,
+    coordinate_median, fltrust, fltrust_coefficients, geometric_median_coefficients, krum_coefficients, trimmed_mean,
 };
 pub use screen::{Screened, screen};
 pub use shares::{Shares, Weighting};
