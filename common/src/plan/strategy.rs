@@ -4,6 +4,7 @@ use std::num::NonZeroU32;
 
 use serde::{Deserialize, Serialize};
 
+use super::federation::SITES_MAX;
 use super::reader::Section;
 
 /// The rule that combines updates. What each computes, and from which paper, stands in [`STRATEGIES`](super::STRATEGIES).
@@ -34,6 +35,47 @@ pub enum Strategy {
     Fedgh {
         /// What has a direction of its own.
         scope: Scope,
+    },
+    /// The median of each parameter (Yin et al. 2018).
+    Median,
+    /// The mean of each parameter without its extreme values (Yin et al. 2018).
+    TrimmedMean {
+        /// Share of the updates cut off at either end: 0 to below 0.5.
+        trim: f64,
+    },
+    /// The point with the smallest sum of distances to the updates (Pillutla et al. 2022).
+    GeometricMedian {
+        /// The say of each update.
+        weighting: Weighting,
+        /// The distance below which nearness counts no more.
+        smoothing: f64,
+        /// Steps at most.
+        iterations_max: u32,
+    },
+    /// The mean of updates that are shortened to the median of their norms (Sun et al. 2019).
+    NormClipping {
+        /// The say of each update.
+        weighting: Weighting,
+        /// Times the median norm.
+        factor: f64,
+    },
+    /// The update that is nearest to the others (Blanchard et al. 2017).
+    Krum {
+        /// Hostile sites to withstand.
+        hostile: u32,
+    },
+    /// The mean of the updates that are nearest to the others (Blanchard et al. 2017).
+    MultiKrum {
+        /// Hostile sites to withstand.
+        hostile: u32,
+        /// Updates averaged; absent: as many as there are, less `hostile` and 2.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        keep: Option<u32>,
+    },
+    /// Krum's choice, then the mean of each parameter near its median (El Mhamdi et al. 2018).
+    Bulyan {
+        /// Hostile sites to withstand.
+        hostile: u32,
     },
 }
 
@@ -121,6 +163,13 @@ impl Strategy {
             Self::Qfedavg { .. } => "qfedavg",
             Self::PrincipalGradient(_) => "principal_gradient",
             Self::Fedgh { .. } => "fedgh",
+            Self::Median => "median",
+            Self::TrimmedMean { .. } => "trimmed_mean",
+            Self::GeometricMedian { .. } => "geometric_median",
+            Self::NormClipping { .. } => "norm_clipping",
+            Self::Krum { .. } => "krum",
+            Self::MultiKrum { .. } => "multi_krum",
+            Self::Bulyan { .. } => "bulyan",
         }
     }
 
@@ -128,11 +177,18 @@ impl Strategy {
     #[must_use]
     pub fn updates_min(&self) -> u32 {
         match self {
+            Self::Krum { hostile } => 2 * hostile + 3,
+            Self::MultiKrum { hostile, keep } => (2 * hostile + 3).max(keep.unwrap_or(1)),
+            Self::Bulyan { hostile } => 4 * hostile + 3,
             Self::Fedavg { .. }
             | Self::Fednova { .. }
             | Self::Qfedavg { .. }
             | Self::PrincipalGradient(_)
-            | Self::Fedgh { .. } => 1,
+            | Self::Fedgh { .. }
+            | Self::Median
+            | Self::TrimmedMean { .. }
+            | Self::GeometricMedian { .. }
+            | Self::NormClipping { .. } => 1,
         }
     }
 
@@ -154,7 +210,25 @@ impl Strategy {
                 scope: o.or("scope", Scope::Block),
             }),
             "fedgh" => Self::Fedgh { scope: o.or("scope", Scope::Block) },
+            "median" => Self::Median,
+            "trimmed_mean" => Self::TrimmedMean { trim: o.number("trim", 0.1, 0.0..=0.499_999) },
+            "geometric_median" => Self::GeometricMedian {
+                weighting: o.or("weighting", Weighting::Samples),
+                smoothing: o.number("smoothing", 1e-6, 1e-12..=1e6),
+                iterations_max: o.number("iterations_max", 1000, 0..=100_000),
+            },
+            "norm_clipping" => Self::NormClipping {
+                weighting: o.or("weighting", Weighting::Samples),
+                factor: o.number("factor", 1.0, 1e-6..=1e6),
+            },
+            "krum" => Self::Krum { hostile: hostile(o) },
+            "multi_krum" => Self::MultiKrum { hostile: hostile(o), keep: o.optional_number("keep", 1..=SITES_MAX) },
+            "bulyan" => Self::Bulyan { hostile: hostile(o) },
             _ => return None,
         })
     }
+}
+
+fn hostile(o: &mut Section<'_, '_>) -> u32 {
+    o.number("hostile", 1, 0..=SITES_MAX)
 }

@@ -109,34 +109,33 @@ fn check_strategy(plan: &Plan, problems: &Problems) {
     let problem = |message: String, help: &str| {
         problems.add(&format!("aggregate.strategy.{name}"), None, message, Some(help.to_owned()));
     };
-    match &plan.aggregate.strategy {
-        Strategy::Fednova { .. } if !matches!(plan.train.optimiser, Optimiser::Sgd { .. }) => problem(
-            format!(
-                "`{name}` knows how far steps of sgd carry, the plan trains with `{}`",
-                plan.train.optimiser.name()
-            ),
+    let train = &plan.train.optimiser;
+    if matches!(plan.aggregate.strategy, Strategy::Fednova { .. }) && !matches!(train, Optimiser::Sgd { .. }) {
+        problem(
+            format!("`{name}` knows how far steps of sgd carry, the plan trains with `{}`", train.name()),
             "choose [train.optimiser.sgd], or strategy = \"fedavg\"",
-        ),
-        Strategy::Qfedavg { .. } if plan.data.holdout == 0.0 && !plan.data.has_own_test() => problem(
-            format!("`{name}` needs the loss of the received model at every site, which no sample is held out for"),
-            "set data.holdout, such as 0.1",
-        ),
-        Strategy::Qfedavg { .. } if plan.evaluate.site_every != 1 => problem(
-            format!(
-                "`{name}` needs the loss of the received model every round, `site_every` is {}",
-                plan.evaluate.site_every
-            ),
-            "set evaluate.site_every = 1",
-        ),
-        Strategy::Qfedavg { lipschitz: None, .. } if plan.train.optimiser.lr() == 0.0 => problem(
-            format!("`{name}` takes `lipschitz` to be one over the local learning rate, which is 0"),
-            "set aggregate.strategy.qfedavg.lipschitz",
-        ),
-        Strategy::Fedavg { .. }
-        | Strategy::Fednova { .. }
-        | Strategy::Qfedavg { .. }
-        | Strategy::PrincipalGradient(_)
-        | Strategy::Fedgh { .. } => {}
+        );
+    }
+    if let Strategy::Qfedavg { lipschitz, .. } = plan.aggregate.strategy {
+        if plan.data.holdout == 0.0 && !plan.data.has_own_test() {
+            problem(
+                format!("`{name}` needs the loss of the received model at every site, which no sample is held out for"),
+                "set data.holdout, such as 0.1",
+            );
+        }
+        if plan.evaluate.site_every != 1 {
+            let every = plan.evaluate.site_every;
+            problem(
+                format!("`{name}` needs the loss of the received model every round, `site_every` is {every}"),
+                "set evaluate.site_every = 1",
+            );
+        }
+        if lipschitz.is_none() && train.lr() == 0.0 {
+            problem(
+                format!("`{name}` takes `lipschitz` to be one over the local learning rate, which is 0"),
+                "set aggregate.strategy.qfedavg.lipschitz",
+            );
+        }
     }
     // As many updates as a round has when all goes well.
     let round = &plan.round;

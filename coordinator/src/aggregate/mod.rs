@@ -22,14 +22,17 @@
 //! Parallel parts split ranges of parameters, never updates, and run on rayon's current pool.
 
 mod clip;
+mod combine;
 mod error;
 mod exact;
 mod fedgh;
 mod fednova;
+mod geometry;
 mod gram;
 mod layout;
 mod principal;
 mod qfedavg;
+mod robust;
 mod screen;
 mod server_optimiser;
 mod shares;
@@ -39,6 +42,7 @@ mod weighted;
 mod golden;
 
 pub use clip::clip_norm;
+pub use combine::{combine, combine_from_grams};
 pub use error::AggregateError;
 pub use exact::{BufferedSum, ExactSum, GROUP, Weighted};
 pub use fedgh::{fedgh, fedgh_coefficients, follow};
@@ -49,6 +53,10 @@ pub use principal::{
     Keep, NormRule, Orientation, Principal, Scope, principal, principal_coefficients, principal_from_grams,
 };
 pub use qfedavg::qfedavg_coefficients;
+pub use robust::{
+    ClipBound, GeometricMedian, Krum, Trim, bulyan, bulyan_from_gram, bulyan_selection, clip_coefficients,
+    coordinate_median, fltrust, fltrust_coefficients, geometric_median_coefficients, krum_coefficients, trimmed_mean,
+};
 pub use screen::{Screened, screen};
 pub use server_optimiser::{SecondMoment, adaptive_step, momentum_step};
 pub use shares::Shares;

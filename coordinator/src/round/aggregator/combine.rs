@@ -3,148 +3,149 @@
 use std::num::NonZeroU32;
 
 use synod_common::blocks::{BlockKind, Layout};
-use synod_common::plan::{self, Optimiser, Plan, Strategy, Weighting};
+use synod_common::plan::Weighting;
 use synod_common::state::State;
 use synod_common::update::Buffer;
 
-use super::intake::{Intake, Row};
+use super::intake::{GramRule, HeldRule, Intake, Row};
 use super::{Counted, StepError};
 use crate::aggregate::{
-    self, AggregateError, Gram, GramBlocks, Keep, NormRule, Orientation, Principal, Shares, SortedUpdates,
-    fedgh_coefficients, fednova_coefficients, follow, mean, principal_from_grams, qfedavg_coefficients, weighted_sum,
-    weighted_sum_blocks,
+    self, AggregateError, Gram, GramBlocks, Krum, Shares, SortedUpdates, bulyan_from_gram, clip_coefficients,
+    combine_from_grams, coordinate_median, fedgh_coefficients, fednova_coefficients, follow,
+    geometric_median_coefficients, krum_coefficients, mean, principal_from_grams, qfedavg_coefficients, trimmed_mean,
+    weighted_sum, weighted_sum_blocks,
 };
 
 /// FedGH's direction of past steps.
 const PAST: &str = "past";
 
-/// Writes the combined update into `out`.
-pub(super) fn combine(
-    intake: Intake,
-    plan: &Plan,
-    layout: &Layout,
-    counted: &[Counted],
-    state: &mut State,
-    out: &mut [f32],
-) -> Result<(), StepError> {
-    let samples: Vec<NonZeroU32> = counted.iter().map(|c| c.contribution.samples).collect();
-    let updates = match (intake, &plan.aggregate.strategy) {
-        (Intake::Mean { sum, .. }, _) => return Ok(sum.finish(&mut Vec::new())?.mean(out)?),
-        (Intake::Held(updates), strategy) => {
-            let updates: Vec<Buffer> = updates.into_values().collect();
-            weighted_sum(&slices(&updates), &coefficients(strategy, plan, counted, &samples)?, out)?;
-            updates
+/// A round that closes: its updates in the order of the client ids are handed along beside it.
+pub(super) struct Closing<'a> {
+    pub(super) counted: Vec<Counted>,
+    pub(super) layout: &'a Layout,
+}
+
+impl Closing<'_> {
+    /// Writes the combined update into `out`.
+    ///
+    /// What training leaves behind, such as running means, has no direction and no number of steps: it is averaged by
+    /// samples. Robust rules treat it like the rest, since hostile sites could use it as well.
+    pub(super) fn combine(&self, intake: Intake, state: &mut State, out: &mut [f32]) -> Result<(), StepError> {
+        match intake {
+            Intake::Mean { sum, .. } => sum.finish(&mut Vec::new())?.mean(out)?,
+            Intake::Held { updates, rule } => {
+                let updates: Vec<Buffer> = updates.into_values().collect();
+                self.held(&rule, &slices(&updates), out)?;
+            }
+            Intake::Past { grams, blocks } => self.fedgh(*grams, &blocks, state, out)?,
+            Intake::Grams { grams, blocks, rule } => {
+                let SortedUpdates { updates, grams, .. } = grams.finish();
+                self.directions(&rule, &grams, &slices(&updates), &blocks, out)?;
+            }
         }
-        (Intake::Grams { grams, blocks }, Strategy::Fedgh { .. }) => fedgh(*grams, &blocks, state, out)?,
-        (Intake::Grams { grams, blocks }, strategy) => {
-            let SortedUpdates { updates, grams, .. } = grams.finish();
-            direction(strategy, &grams, &slices(&updates), &blocks, &samples, out)?;
-            updates
+        Ok(())
+    }
+
+    fn shares(&self, weighting: Weighting) -> Result<Shares, AggregateError> {
+        let samples: Vec<NonZeroU32> = self.counted.iter().map(|c| c.contribution.samples).collect();
+        Shares::by(weighting, &samples)
+    }
+
+    fn average_state(&self, updates: &[&[f32]], out: &mut [f32]) -> Result<(), AggregateError> {
+        let shares = self.shares(Weighting::Samples)?;
+        for (_, range) in self.layout.ranges().filter(|(block, _)| block.kind == BlockKind::State) {
+            let parts: Vec<&[f32]> = updates.iter().filter_map(|u| u.get(range.clone())).collect();
+            if let Some(out) = out.get_mut(range) {
+                mean(&parts, &shares, out)?;
+            }
         }
-    };
-    // What training leaves behind, such as running means, has no direction to agree on.
-    let by_samples = Shares::samples(&samples)?;
-    for (_, range) in layout.ranges().filter(|(block, _)| block.kind == BlockKind::State) {
-        let parts: Vec<&[f32]> = updates.iter().take(counted.len()).filter_map(|u| u.get(range.clone())).collect();
-        if let Some(out) = out.get_mut(range) {
-            mean(&parts, &by_samples, out)?;
+        Ok(())
+    }
+
+    fn held(&self, rule: &HeldRule, updates: &[&[f32]], out: &mut [f32]) -> Result<(), AggregateError> {
+        match rule {
+            HeldRule::Fednova { weighting, momentum } => {
+                let steps: Vec<u64> = self.counted.iter().map(|c| c.contribution.steps).collect();
+                weighted_sum(updates, &fednova_coefficients(&self.shares(*weighting)?, &steps, *momentum)?, out)?;
+                self.average_state(updates, out)
+            }
+            HeldRule::Qfedavg { q, lipschitz } => {
+                // Screening saw to it that each has a loss; NaN is refused here.
+                let loss = |c: &Counted| c.contribution.loss_before.unwrap_or(f64::NAN);
+                let losses: Vec<f64> = self.counted.iter().map(loss).collect();
+                let norms: Vec<f64> = self.counted.iter().map(|c| c.norm_squared).collect();
+                weighted_sum(updates, &qfedavg_coefficients(&losses, &norms, *q, *lipschitz)?, out)?;
+                self.average_state(updates, out)
+            }
+            HeldRule::Median => coordinate_median(updates, out),
+            HeldRule::TrimmedMean(trim) => trimmed_mean(updates, *trim, out),
+            HeldRule::NormClipping { weighting, bound } => {
+                let norms: Vec<f64> = self.counted.iter().map(|c| c.norm_squared.sqrt()).collect();
+                weighted_sum(updates, &clip_coefficients(&norms, &self.shares(*weighting)?, *bound)?, out)
+            }
         }
     }
-    Ok(())
+
+    /// Everything in the Gram domain that remembers nothing.
+    fn directions(
+        &self,
+        rule: &GramRule,
+        grams: &[Gram],
+        updates: &[&[f32]],
+        blocks: &aggregate::Layout,
+        out: &mut [f32],
+    ) -> Result<(), AggregateError> {
+        match rule {
+            GramRule::Principal { weighting, config } => {
+                principal_from_grams(grams, updates, blocks, &self.shares(*weighting)?, config, out)?;
+                self.average_state(updates, out)
+            }
+            GramRule::GeometricMedian { weighting, config } => {
+                let shares = self.shares(*weighting)?;
+                let of = |_, gram: &Gram| geometric_median_coefficients(gram, &shares, *config);
+                combine_from_grams(grams, updates, blocks, of, out)
+            }
+            GramRule::Krum { hostile, keep } => {
+                let keep = keep.unwrap_or_else(|| updates.len().saturating_sub(hostile + 2));
+                let of = |_, gram: &Gram| krum_coefficients(gram, Krum { hostile: *hostile, keep });
+                combine_from_grams(grams, updates, blocks, of, out)
+            }
+            GramRule::Bulyan { hostile } => {
+                let gram = grams.first().ok_or(AggregateError::Empty)?;
+                bulyan_from_gram(gram, updates, *hostile, out)
+            }
+        }
+    }
+
+    /// FedGH: the direction of past steps is one more row after the updates.
+    fn fedgh(
+        &self,
+        mut grams: GramBlocks<Row, Buffer>,
+        blocks: &aggregate::Layout,
+        state: &mut State,
+        out: &mut [f32],
+    ) -> Result<(), StepError> {
+        let past = if let Some(past) = state.take_vector(PAST, out.len())? {
+            past
+        } else {
+            let held = grams.held();
+            let mut first = vec![0.0; out.len()];
+            mean(&held, &Shares::uniform(held.len())?, &mut first)?;
+            first
+        };
+        let mut followed = past.clone();
+        grams.push(Row::Past, Buffer::from(past))?;
+        let SortedUpdates { updates, grams, .. } = grams.finish();
+        let coefficients = grams.iter().map(fedgh_coefficients).collect::<Result<Vec<_>, _>>()?;
+        let rows = slices(&updates);
+        let updates = rows.get(..self.counted.len()).unwrap_or(&rows);
+        weighted_sum_blocks(updates, blocks, &coefficients, out)?;
+        follow(&mut followed, out)?;
+        state.set_vector(PAST, followed);
+        Ok(self.average_state(updates, out)?)
+    }
 }
 
 fn slices(updates: &[Buffer]) -> Vec<&[f32]> {
     updates.iter().map(AsRef::as_ref).collect()
-}
-
-/// The coefficient of each update under a rule that needs no inner products.
-fn coefficients(
-    strategy: &Strategy,
-    plan: &Plan,
-    counted: &[Counted],
-    samples: &[NonZeroU32],
-) -> Result<Vec<f64>, AggregateError> {
-    match strategy {
-        Strategy::Fednova { weighting } => {
-            let steps: Vec<u64> = counted.iter().map(|c| c.contribution.steps).collect();
-            let momentum = match plan.train.optimiser {
-                Optimiser::Sgd { momentum, .. } => momentum,
-                Optimiser::Adam(_) | Optimiser::AdamW(_) => 0.0,
-            };
-            fednova_coefficients(&Shares::by(*weighting, samples)?, &steps, momentum)
-        }
-        Strategy::Qfedavg { q, lipschitz } => {
-            // Screening saw to it that each has a loss; NaN would be refused here.
-            let losses: Vec<f64> = counted.iter().map(|c| c.contribution.loss_before.unwrap_or(f64::NAN)).collect();
-            let norms: Vec<f64> = counted.iter().map(|c| c.norm_squared).collect();
-            qfedavg_coefficients(&losses, &norms, *q, lipschitz.unwrap_or(1.0 / plan.train.optimiser.lr()))
-        }
-        Strategy::Fedavg { .. } | Strategy::PrincipalGradient(_) | Strategy::Fedgh { .. } => {
-            Shares::by(Weighting::Samples, samples).map(|shares| shares.as_slice().to_vec())
-        }
-    }
-}
-
-/// The combined update under a rule that follows directions and remembers nothing.
-fn direction(
-    strategy: &Strategy,
-    grams: &[Gram],
-    updates: &[&[f32]],
-    blocks: &aggregate::Layout,
-    samples: &[NonZeroU32],
-    out: &mut [f32],
-) -> Result<(), AggregateError> {
-    match strategy {
-        Strategy::PrincipalGradient(p) => {
-            principal_from_grams(grams, updates, blocks, &Shares::by(p.weighting, samples)?, &to_config(p)?, out)
-        }
-        Strategy::Fedavg { .. } | Strategy::Fednova { .. } | Strategy::Qfedavg { .. } | Strategy::Fedgh { .. } => {
-            mean(updates, &Shares::samples(samples)?, out)
-        }
-    }
-}
-
-/// FedGH: the direction of past steps is one more row after the updates. Returns the updates, and that row after them.
-fn fedgh(
-    mut grams: GramBlocks<Row, Buffer>,
-    blocks: &aggregate::Layout,
-    state: &mut State,
-    out: &mut [f32],
-) -> Result<Vec<Buffer>, StepError> {
-    let past = if let Some(past) = state.take_vector(PAST, out.len())? {
-        past
-    } else {
-        let held = grams.held();
-        let mut first = vec![0.0; out.len()];
-        mean(&held, &Shares::uniform(held.len())?, &mut first)?;
-        first
-    };
-    let mut followed = past.clone();
-    grams.push(Row::Past, Buffer::from(past))?;
-    let SortedUpdates { updates, grams, .. } = grams.finish();
-    let coefficients = grams.iter().map(fedgh_coefficients).collect::<Result<Vec<_>, _>>()?;
-    let rows = slices(&updates);
-    weighted_sum_blocks(&rows[..rows.len() - 1], blocks, &coefficients, out)?;
-    follow(&mut followed, out)?;
-    state.set_vector(PAST, followed);
-    Ok(updates)
-}
-
-fn to_config(p: &plan::PrincipalGradient) -> Result<Principal, AggregateError> {
-    Ok(Principal {
-        keep: Keep::new(p.keep)?,
-        orientation: match p.orientation {
-            plan::Orientation::Own => Orientation::Own,
-            plan::Orientation::Majority => Orientation::Majority,
-        },
-        norm: match p.norm {
-            plan::StepNorm::AsReleased => NormRule::AsReleased,
-            plan::StepNorm::Mean => NormRule::Mean,
-            plan::StepNorm::MeanOfNorms => NormRule::MeanOfNorms,
-        },
-        scope: match p.scope {
-            plan::Scope::Block => aggregate::Scope::Block,
-            plan::Scope::Model => aggregate::Scope::Whole,
-        },
-    })
 }

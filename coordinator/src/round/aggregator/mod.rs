@@ -24,6 +24,7 @@ use synod_common::state::{State, StateError};
 use synod_common::update::Buffer;
 
 use crate::aggregate::{AggregateError, Screened, clip_norm};
+use combine::Closing;
 use intake::Intake;
 
 /// Why a round's updates give no step.
@@ -89,7 +90,7 @@ impl Aggregator {
     /// # Errors
     /// When the layout is outside what the arithmetic takes.
     pub fn new(plan: &Arc<Plan>, round: RoundId, layout: &Layout, updates_max: usize) -> Result<Self, AggregateError> {
-        let intake = Intake::new(&plan.aggregate.strategy, round, layout, updates_max)?;
+        let intake = Intake::new(plan, round, layout, updates_max)?;
         Ok(Self { plan: Arc::clone(plan), layout: layout.clone(), intake, counted: BTreeMap::new() })
     }
 
@@ -126,8 +127,7 @@ impl Aggregator {
     pub fn finish(self, state: &State, model: &[f32], next: &mut [f32]) -> Result<Step, StepError> {
         let mut state = state.clone();
         let Self { plan, layout, intake, counted } = self;
-        let counted: Vec<Counted> = counted.into_values().collect();
-        combine::combine(intake, &plan, &layout, &counted, &mut state, next)?;
+        Closing { counted: counted.into_values().collect(), layout: &layout }.combine(intake, &mut state, next)?;
         let norm = optimise::optimise(&plan.aggregate, &layout, &mut state, model, next)?;
         Ok(Step { norm, state })
     }

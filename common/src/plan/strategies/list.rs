@@ -1,71 +1,6 @@
-//! What there is to know about each strategy a plan may name: the one list behind plan names, `synod strategies` and
-//! `docs/strategies.md`.
+//! The entries of the list.
 
-use std::fmt::Write as _;
-
-use serde::Serialize;
-
-/// What kind of rule a strategy is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum StrategyFamily {
-    /// A mean, with one weight or another.
-    Mean,
-    /// The mean with an optimiser at the coordinator.
-    ServerOptimiser,
-    /// Follows the directions that updates share.
-    Geometry,
-}
-
-impl StrategyFamily {
-    /// The name for people.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Mean => "mean",
-            Self::ServerOptimiser => "server optimiser",
-            Self::Geometry => "geometry",
-        }
-    }
-}
-
-/// One option of a strategy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct OptionInfo {
-    /// Its key.
-    pub name: &'static str,
-    /// Its value where the plan has none, as TOML; for an option without such a value, what stands in for it.
-    pub default: &'static str,
-    /// What it may be.
-    pub range: &'static str,
-    /// What it does.
-    pub meaning: &'static str,
-}
-
-/// One strategy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct StrategyInfo {
-    /// The name in a plan.
-    pub name: &'static str,
-    /// What kind of rule it is.
-    pub family: StrategyFamily,
-    /// What it does, in a line.
-    pub summary: &'static str,
-    /// What it computes: `d_i` is the update of site i, `p_i` its share, `m` the number of updates, `x` the model.
-    pub formula: &'static str,
-    /// Its options.
-    pub options: &'static [OptionInfo],
-    /// What is remembered from round to round.
-    pub state: &'static str,
-    /// What the coordinator holds and does in a round.
-    pub cost: &'static str,
-    /// What setting turns it into which other rule.
-    pub identities: &'static str,
-    /// When to use it, and what it needs.
-    pub when: &'static str,
-    /// Where it is from.
-    pub source: &'static str,
-}
+use super::{OptionInfo, StrategyFamily, StrategyInfo};
 
 const NOTHING: &str = "nothing";
 const ON_ARRIVAL: &str = "16 bytes a parameter and at most 4 updates, however many arrive; one pass over each";
@@ -102,6 +37,12 @@ const TAU: OptionInfo = OptionInfo {
     meaning: "keeps the divisor above 0; a large one makes all parameters move alike",
 };
 
+const HOSTILE: OptionInfo =
+    OptionInfo { name: "hostile", default: "1", range: "0 and more", meaning: "hostile sites to withstand, f" };
+
+const YIN: &str = "Yin et al., Byzantine-Robust Distributed Learning: Towards Optimal Statistical Rates, ICML 2018";
+const BLANCHARD: &str =
+    "Blanchard et al., Machine Learning with Adversaries: Byzantine Tolerant Gradient Descent, NeurIPS 2017, section 4";
 const REDDI: &str = "Reddi et al., Adaptive Federated Optimization, ICLR 2021, algorithm 2";
 const FEDLD: &str =
     "Zeng et al., Tackling Data Heterogeneity in Federated Learning via Loss Decomposition, MICCAI 2024";
@@ -109,7 +50,7 @@ const ADAPTIVE_WHEN: &str = "gradients of very different size, such as embedding
                              set, and should be tuned";
 const MOMENTS: &str = "the mean of updates and of their squares: 8 bytes a parameter, twice while a round is committed";
 
-/// Every strategy, in the order of the families.
+/// Every strategy, family by family. Of robust ones `when` states the largest share of hostile sites.
 pub const STRATEGIES: &[StrategyInfo] = &[
     StrategyInfo {
         name: "fedavg",
@@ -278,113 +219,121 @@ pub const STRATEGIES: &[StrategyInfo] = &[
         when: "the baseline beside principal_gradient in the comparison of FedLD",
         source: FEDLD,
     },
+    StrategyInfo {
+        name: "median",
+        family: StrategyFamily::Robust,
+        summary: "the median of each parameter",
+        formula: "step_k = median_i d_i,k; of an even number of updates the mean of the two in the middle",
+        options: &[],
+        state: NOTHING,
+        cost: HELD,
+        identities: "up to two updates give the uniform mean",
+        when: "withstands fewer than half of the sites; sites with few samples count as much as large ones, and what only a \
+               minority learns is lost",
+        source: YIN,
+    },
+    StrategyInfo {
+        name: "trimmed_mean",
+        family: StrategyFamily::Robust,
+        summary: "the mean of each parameter without its smallest and largest values",
+        formula: "step_k = the mean of d_1,k .. d_m,k without the floor(trim m) smallest and as many largest",
+        options: &[OptionInfo {
+            name: "trim",
+            default: "0.1",
+            range: "0 to below 0.5",
+            meaning: "share of the updates cut off at either end",
+        }],
+        state: NOTHING,
+        cost: HELD,
+        identities: "trim = 0 is fedavg with weighting = uniform, near 0.5 it is median",
+        when: "withstands a share of `trim` of the sites; keeps more of the honest ones than median",
+        source: YIN,
+    },
+    StrategyInfo {
+        name: "geometric_median",
+        family: StrategyFamily::Robust,
+        summary: "the point with the smallest sum of distances to the updates",
+        formula: "step = argmin_z sum_i p_i |z - d_i| over the whole model, by smoothed Weiszfeld steps",
+        options: &[
+            weighting("\"samples\""),
+            OptionInfo {
+                name: "smoothing",
+                default: "0.000001",
+                range: "1e-12 to 1e6",
+                meaning: "the distance below which nearness counts no more",
+            },
+            OptionInfo {
+                name: "iterations_max",
+                default: "1000",
+                range: "0 to 100,000",
+                meaning: "steps at most; they stop when nothing moves any more",
+            },
+        ],
+        state: NOTHING,
+        cost: GRAM,
+        identities: "iterations_max = 0, or smoothing above all distances, is fedavg",
+        when: "withstands hostile sites with less than half of the weight; cap or even out the weights so that no site has it",
+        source: "Pillutla et al., Robust Aggregation for Federated Learning, IEEE Transactions on Signal Processing 2022",
+    },
+    StrategyInfo {
+        name: "norm_clipping",
+        family: StrategyFamily::Robust,
+        summary: "the mean of updates that are shortened to the median of their norms",
+        formula: "step = sum_i p_i d_i min(1, factor median_j |d_j| / |d_i|)",
+        options: &[
+            weighting("\"samples\""),
+            OptionInfo { name: "factor", default: "1.0", range: "1e-6 to 1e6", meaning: "times the median norm" },
+        ],
+        state: NOTHING,
+        cost: HELD,
+        identities: "a large factor is fedavg; for a fixed bound set aggregate.clip_norm with any strategy",
+        when: "withstands fewer than half of the sites in the sense that each moves the model by no more than an ordinary \
+               one; needs no number to be guessed",
+        source: "Sun et al., Can You Really Backdoor Federated Learning?, 2019, section 4",
+    },
+    StrategyInfo {
+        name: "krum",
+        family: StrategyFamily::Robust,
+        summary: "the one update that is nearest to the others",
+        formula: "step = the d_i with the smallest sum of |d_i - d_j|^2 over its m - f - 2 nearest d_j",
+        options: &[HOSTILE],
+        state: NOTHING,
+        cost: GRAM,
+        identities: "multi_krum with keep = 1",
+        when: "withstands f of m sites where m >= 2 f + 3, that is up to (m - 3) / 2; wasteful where sites differ much",
+        source: BLANCHARD,
+    },
+    StrategyInfo {
+        name: "multi_krum",
+        family: StrategyFamily::Robust,
+        summary: "the mean of the updates that are nearest to the others",
+        formula: "step = the uniform mean of the `keep` updates with the smallest scores of krum",
+        options: &[
+            HOSTILE,
+            OptionInfo {
+                name: "keep",
+                default: "updates - f - 2",
+                range: "1 to the number of updates",
+                meaning: "updates averaged",
+            },
+        ],
+        state: NOTHING,
+        cost: GRAM,
+        identities: "keep = 1 is krum, keep = m is fedavg with weighting = uniform",
+        when: "withstands f of m sites where m >= 2 f + 3 and keep <= m - f - 2",
+        source: BLANCHARD,
+    },
+    StrategyInfo {
+        name: "bulyan",
+        family: StrategyFamily::Robust,
+        summary: "krum chooses whom to hear, then each parameter is averaged near its median",
+        formula: "m - 2 f updates are chosen by krum one after the other; step_k = the mean of the m - 4 f chosen values \
+                  nearest to their median",
+        options: &[HOSTILE],
+        state: NOTHING,
+        cost: GRAM,
+        identities: "hostile = 0 is fedavg with weighting = uniform",
+        when: "withstands f of m sites where m >= 4 f + 3, that is up to (m - 3) / 4, and bounds every single parameter",
+        source: "El Mhamdi et al., The Hidden Vulnerability of Distributed Learning in Byzantium, ICML 2018, section 4",
+    },
 ];
-
-impl StrategyInfo {
-    /// The entry of the strategy `name`.
-    #[must_use]
-    pub fn find(name: &str) -> Option<&'static Self> {
-        STRATEGIES.iter().find(|info| info.name == name)
-    }
-
-    /// The table of all strategies and one chapter for each, in Markdown, for `docs/strategies.md`.
-    #[must_use]
-    pub fn markdown() -> String {
-        let mut out = String::from("| strategy | family | what it does | remembers |\n|---|---|---|---|\n");
-        for info in STRATEGIES {
-            let state = info.state.split(':').next().unwrap_or_default();
-            let _ = writeln!(out, "| `{}` | {} | {} | {state} |", info.name, info.family.name(), info.summary);
-        }
-        for info in STRATEGIES {
-            let _ = write!(out, "\n### `{}`\n\n", info.name);
-            for (what, text) in info.facts() {
-                let _ = writeln!(out, "- **{what}**: {text}");
-            }
-            if !info.options.is_empty() {
-                let _ = writeln!(out, "\n| option | default | range | meaning |\n|---|---|---|---|");
-                for o in info.options {
-                    let cells = [o.default, o.range, o.meaning].map(|cell| cell.replace('|', "\\|"));
-                    let _ = writeln!(out, "| `{}` | {} |", o.name, cells.join(" | "));
-                }
-            }
-        }
-        out
-    }
-
-    /// Everything but the options, as pairs of a heading and a text.
-    #[must_use]
-    pub fn facts(&self) -> [(&'static str, &'static str); 7] {
-        [
-            ("Computes", self.formula),
-            ("Remembers", self.state),
-            ("Costs", self.cost),
-            ("Becomes", self.identities),
-            ("Use", self.when),
-            ("Family", self.family.name()),
-            ("Source", self.source),
-        ]
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::{AnyLoss, Plan};
-    use super::*;
-
-    const SMALL: &str =
-        "model = \"logistic\"\n[task.classification]\nclasses = 2\n[data]\nsource = \"digits\"\nholdout = 0.1\n";
-
-    fn read(aggregate: &str) -> Plan {
-        let text = format!("{SMALL}[aggregate]\n{aggregate}\n[round]\nsites_min = 50\n");
-        Plan::read(&text, &AnyLoss).unwrap_or_else(|e| panic!("{aggregate}: {e}"))
-    }
-
-    #[test]
-    fn every_strategy_is_read_by_its_name_and_has_the_options_that_are_told() {
-        for info in STRATEGIES {
-            let plan = read(&format!("strategy = \"{}\"", info.name));
-            assert_eq!(plan.aggregate.name(), info.name);
-            let canonical: toml::Table = plan.to_toml().parse().unwrap();
-            let of = |key: &str| {
-                let choice =
-                    canonical["aggregate"].get(key).and_then(toml::Value::as_table).cloned().unwrap_or_default();
-                choice.into_iter().flat_map(|(_, options)| options.as_table().cloned().unwrap_or_default())
-            };
-            let options: toml::Table = of("strategy").chain(of("server")).collect();
-            for (name, value) in &options {
-                let told =
-                    info.options.iter().find(|o| o.name == name).unwrap_or_else(|| panic!("{}: {name}", info.name));
-                assert_eq!(told.default, value.to_string(), "{}: {name}", info.name);
-            }
-            for told in info.options.iter().filter(|o| !options.contains_key(o.name)) {
-                assert!(told.default.parse::<toml::Value>().is_err(), "{}: {} has a default", info.name, told.name);
-            }
-        }
-    }
-
-    #[test]
-    fn options_of_strategies_are_read_and_checked() {
-        let plan = read("strategy = { fedavg = { weighting = { capped = 40 } } }\nclip_norm = 2.5\nserver = \"yogi\"");
-        assert_eq!((plan.aggregate.name(), plan.aggregate.clip_norm), ("fedyogi".to_owned(), Some(2.5)));
-        assert_eq!(Plan::read(&plan.to_toml(), &AnyLoss), Ok(plan));
-        let plan = read("strategy = \"fednova\"\nserver = { sgd = { momentum = 0.5 } }");
-        assert_eq!((plan.aggregate.name(), plan.aggregate.server_lr), ("fednova + sgd".to_owned(), 1.0));
-        assert_eq!(read("strategy = \"fedadam\"").digest(), read("server = \"adam\"").digest());
-        assert_eq!(read("strategy = \"fedadam\"\nserver_lr = 1.0").aggregate.server_lr, 1.0);
-    }
-
-    #[test]
-    fn what_cannot_work_is_refused_with_help() {
-        let refused = |text: &str| Plan::read(text, &AnyLoss).unwrap_err().problems.remove(0);
-        let with = |rest: &str| refused(&format!("{SMALL}{rest}"));
-        assert!(with("[aggregate]\nstrategy = \"fedadm\"").help.unwrap().contains("`fedadam`"));
-        assert!(with("[aggregate]\nstrategy = \"fedadam\"\nserver = \"sgd\"").message.contains("already"));
-        assert!(with("[aggregate]\nserver = \"adamw\"").message.contains("no server"));
-        assert!(with("[aggregate.strategy.fedavg.weighting]\ncapped = 0").path.contains("weighting"));
-        assert!(with("[train]\noptimiser = \"adam\"\n[aggregate]\nstrategy = \"fednova\"").message.contains("sgd"));
-        let q = "[aggregate]\nstrategy = \"qfedavg\"\n";
-        assert!(with(&format!("{q}[evaluate]\nsite_every = 2")).message.contains("site_every"));
-        assert!(refused(&format!("{}{q}", SMALL.replace("0.1", "0.0"))).message.contains("held out"));
-        assert!(with(&format!("{q}[train.optimiser.sgd]\nlr = 0.0")).message.contains("lipschitz"));
-    }
-}
