@@ -42,6 +42,7 @@ pub use error::AggregateError;
 pub use exact::{BufferedSum, ExactSum, GROUP, Weighted};
 pub use fedgh::{fedgh, fedgh_coefficients, follow};
 
+pub use geometry::{Cagrad, DirectionLength, FedMgda, cagrad_coefficients, fedmgda_coefficients, pcgrad_coefficients};
 pub use gram::{Gram, GramBlocks, SortedUpdates, gram, gram_blocks};
 pub use layout::Layout;
 pub use principal::{
