@@ -27,7 +27,7 @@ pub use federation::{Evaluate, OnTooFew, Partition, RoundPlan, SITES_MAX, Screen
 pub use reader::Problem;
 pub use resolved::{AnyLoss, Catalogue, PLAN_BYTES_MAX, Plan, PlanError, Refusal};
 pub use strategies::{OptionInfo, STRATEGIES, StrategyFamily, StrategyInfo};
-pub use strategy::{Orientation, PrincipalGradient, Scope, StepNorm, Strategy, Weighting};
+pub use strategy::{DirectionLength, Orientation, PrincipalGradient, Scope, StepNorm, Strategy, Weighting};
 pub use task::{CLASSES_MAX, Task};
 pub use train::{
     Activation, AdamOptions, Decay, LossChoice, MarginControl, MarginReduction, Model, Optimiser, Schedule, Train,

@@ -36,6 +36,31 @@ pub enum Strategy {
         /// What has a direction of its own.
         scope: Scope,
     },
+    /// Each update without what goes against another, averaged (Yu et al. 2020).
+    Pcgrad {
+        /// The say of each update.
+        weighting: Weighting,
+        /// What has directions of its own.
+        scope: Scope,
+    },
+    /// The direction near the mean that is best for the site that gains least (Liu et al. 2021).
+    Cagrad {
+        /// How far from the mean, in lengths of it: 0 to below 1.
+        c: f64,
+        /// The say of each update.
+        weighting: Weighting,
+        /// What has directions of its own.
+        scope: Scope,
+    },
+    /// A direction that is good for every site, near the weights (Hu et al. 2020).
+    FedmgdaPlus {
+        /// How far each weight may be from the site's share: 0 to 1.
+        epsilon: f64,
+        /// The length of the result.
+        length: DirectionLength,
+        /// The say of each update.
+        weighting: Weighting,
+    },
     /// The median of each parameter (Yin et al. 2018).
     Median,
     /// The mean of each parameter without its extreme values (Yin et al. 2018).
@@ -143,6 +168,16 @@ pub enum StepNorm {
     MeanOfNorms,
 }
 
+/// The length of a FedMGDA+ step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DirectionLength {
+    /// That of a mean of directions, at most 1: as published, `server_lr` gives the length.
+    Direction,
+    /// The same times the mean length of the updates, so that equal updates give that update.
+    MeanOfNorms,
+}
+
 /// What a rule that looks at directions is applied to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -163,6 +198,9 @@ impl Strategy {
             Self::Qfedavg { .. } => "qfedavg",
             Self::PrincipalGradient(_) => "principal_gradient",
             Self::Fedgh { .. } => "fedgh",
+            Self::Pcgrad { .. } => "pcgrad",
+            Self::Cagrad { .. } => "cagrad",
+            Self::FedmgdaPlus { .. } => "fedmgda_plus",
             Self::Median => "median",
             Self::TrimmedMean { .. } => "trimmed_mean",
             Self::GeometricMedian { .. } => "geometric_median",
@@ -185,6 +223,9 @@ impl Strategy {
             | Self::Qfedavg { .. }
             | Self::PrincipalGradient(_)
             | Self::Fedgh { .. }
+            | Self::Pcgrad { .. }
+            | Self::Cagrad { .. }
+            | Self::FedmgdaPlus { .. }
             | Self::Median
             | Self::TrimmedMean { .. }
             | Self::GeometricMedian { .. }
@@ -210,6 +251,19 @@ impl Strategy {
                 scope: o.or("scope", Scope::Block),
             }),
             "fedgh" => Self::Fedgh { scope: o.or("scope", Scope::Block) },
+            "pcgrad" => {
+                Self::Pcgrad { weighting: o.or("weighting", Weighting::Uniform), scope: o.or("scope", Scope::Model) }
+            }
+            "cagrad" => Self::Cagrad {
+                c: o.number("c", 0.5, 0.0..=0.999_999),
+                weighting: o.or("weighting", Weighting::Uniform),
+                scope: o.or("scope", Scope::Model),
+            },
+            "fedmgda_plus" => Self::FedmgdaPlus {
+                epsilon: o.number("epsilon", 0.1, 0.0..=1.0),
+                length: o.or("length", DirectionLength::MeanOfNorms),
+                weighting: o.or("weighting", Weighting::Uniform),
+            },
             "median" => Self::Median,
             "trimmed_mean" => Self::TrimmedMean { trim: o.number("trim", 0.1, 0.0..=0.499_999) },
             "geometric_median" => Self::GeometricMedian {

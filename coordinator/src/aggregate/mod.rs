@@ -47,6 +47,7 @@ pub use error::AggregateError;
 pub use exact::{BufferedSum, ExactSum, GROUP, Weighted};
 pub use fedgh::{fedgh, fedgh_coefficients, follow};
 pub use fednova::fednova_coefficients;
+pub use geometry::{Cagrad, DirectionLength, FedMgda, cagrad_coefficients, fedmgda_coefficients, pcgrad_coefficients};
 pub use gram::{Gram, GramBlocks, SortedUpdates, gram, gram_blocks};
 pub use layout::Layout;
 pub use principal::{
@@ -59,5 +60,5 @@ pub use robust::{
 };
 pub use screen::{Screened, screen};
 pub use server_optimiser::{SecondMoment, adaptive_step, momentum_step};
-pub use shares::Shares;
+pub use shares::{Shares, Weighting};
 pub use weighted::{mean, weighted_sum, weighted_sum_blocks};

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU32;
 
-use synod_common::plan::Weighting;
+pub use synod_common::plan::Weighting;
 
 use super::error::AggregateError;
 

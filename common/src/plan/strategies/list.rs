@@ -16,12 +16,14 @@ const fn weighting(default: &'static str) -> OptionInfo {
     }
 }
 
-const SCOPE: OptionInfo = OptionInfo {
-    name: "scope",
-    default: "\"block\"",
-    range: "block | model",
-    meaning: "what has directions of its own: each block, or the whole model",
-};
+const fn scope(default: &'static str) -> OptionInfo {
+    OptionInfo {
+        name: "scope",
+        default,
+        range: "block | model",
+        meaning: "what has directions of its own: each block, or the whole model",
+    }
+}
 
 const fn beta1(default: &'static str) -> OptionInfo {
     OptionInfo { name: "beta1", default, range: "0 to below 1", meaning: "decay of the mean of updates" }
@@ -197,7 +199,7 @@ pub const STRATEGIES: &[StrategyInfo] = &[
                 range: "as_released | mean | mean_of_norms",
                 meaning: "the length of the step: as the formula has it, of the plain mean, or of the mean length",
             },
-            SCOPE,
+            scope("\"block\""),
         ],
         state: NOTHING,
         cost: GRAM,
@@ -212,12 +214,73 @@ pub const STRATEGIES: &[StrategyInfo] = &[
         formula: "sort by <d_i, h>; join first with last, second with last but one, ..., until two are left: in a pair with \
                   <a, b> < 0 a loses its part along b and b its part along a; the sum over m is the step g; h <- 0.99 h + \
                   0.01 g, in the first round h is the mean",
-        options: &[SCOPE],
+        options: &[scope("\"block\"")],
         state: "h: 4 bytes a parameter, twice while a round is committed",
         cost: GRAM,
         identities: "updates without conflicts give the uniform mean",
         when: "the baseline beside principal_gradient in the comparison of FedLD",
         source: FEDLD,
+    },
+    StrategyInfo {
+        name: "pcgrad",
+        family: StrategyFamily::Geometry,
+        summary: "each update loses what goes against another, then they are averaged",
+        formula: "p_i = d_i; for each other j, the strongest conflict first: if <p_i, d_j> < 0: p_i <- p_i - <p_i, d_j> / \
+                  |d_j|^2 d_j; step = the mean of all p_i by shares. The paper draws the order of j at random",
+        options: &[weighting("\"uniform\""), scope("\"model\"")],
+        state: NOTHING,
+        cost: GRAM,
+        identities: "updates without conflicts give fedavg with the same weighting",
+        when: "sites pull in opposite directions and each should lose as little as possible",
+        source: "Yu et al., Gradient Surgery for Multi-Task Learning, NeurIPS 2020, algorithm 1",
+    },
+    StrategyInfo {
+        name: "cagrad",
+        family: StrategyFamily::Geometry,
+        summary: "the direction near the mean that is best for the site that gains least",
+        formula: "step = argmax_d min_i <d_i, d> over |d - g| <= c |g| with the mean g = sum_i p_i d_i",
+        options: &[
+            OptionInfo {
+                name: "c",
+                default: "0.5",
+                range: "0 to below 1",
+                meaning: "how far from the mean, in lengths of it",
+            },
+            weighting("\"uniform\""),
+            scope("\"model\""),
+        ],
+        state: NOTHING,
+        cost: GRAM,
+        identities: "c = 0 is fedavg with the same weighting; equal updates give 1 + c times the update",
+        when: "a minority of sites falls behind under the mean",
+        source: "Liu et al., Conflict-Averse Gradient Descent for Multi-task Learning, NeurIPS 2021, equation 1",
+    },
+    StrategyInfo {
+        name: "fedmgda_plus",
+        family: StrategyFamily::Geometry,
+        summary: "a direction that is good for every site, near the sites' weights",
+        formula: "n_i = d_i / |d_i|; step = sum_i w_i n_i for the w with sum 1, w_i >= 0 and |w_i - p_i| <= epsilon that make \
+                  it shortest; with length = mean_of_norms times sum_i p_i |d_i|",
+        options: &[
+            OptionInfo {
+                name: "epsilon",
+                default: "0.1",
+                range: "0 to 1",
+                meaning: "how far each weight may be from the site's share",
+            },
+            OptionInfo {
+                name: "length",
+                default: "\"mean_of_norms\"",
+                range: "direction | mean_of_norms",
+                meaning: "at most 1 as published, where server_lr gives the length; or the updates' mean length",
+            },
+            weighting("\"uniform\""),
+        ],
+        state: NOTHING,
+        cost: GRAM,
+        identities: "epsilon = 0 is the mean of the directions, epsilon = 1 is MGDA, which goes against no site",
+        when: "no site may lose, however small or large its update is",
+        source: "Hu et al., Federated Learning Meets Multi-objective Optimization, 2020, algorithm 1",
     },
     StrategyInfo {
         name: "median",

@@ -4,11 +4,9 @@ use std::num::NonZeroU32;
 
 use proptest::prelude::*;
 
-use synod_common::plan::Weighting;
-
 use super::super::gram::{GramBlocks, gram};
 use super::super::layout::Layout;
-use super::super::shares::Shares;
+use super::super::shares::{Shares, Weighting};
 use super::super::weighted::mean;
 use super::*;
 

@@ -10,10 +10,10 @@ use synod_common::update::Buffer;
 use super::intake::{GramRule, HeldRule, Intake, Row};
 use super::{Counted, StepError};
 use crate::aggregate::{
-    self, AggregateError, Gram, GramBlocks, Krum, Shares, SortedUpdates, bulyan_from_gram, clip_coefficients,
-    combine_from_grams, coordinate_median, fedgh_coefficients, fednova_coefficients, follow,
-    geometric_median_coefficients, krum_coefficients, mean, principal_from_grams, qfedavg_coefficients, trimmed_mean,
-    weighted_sum, weighted_sum_blocks,
+    self, AggregateError, Gram, GramBlocks, Krum, Shares, SortedUpdates, bulyan_from_gram, cagrad_coefficients,
+    clip_coefficients, combine_from_grams, coordinate_median, fedgh_coefficients, fedmgda_coefficients,
+    fednova_coefficients, follow, geometric_median_coefficients, krum_coefficients, mean, pcgrad_coefficients,
+    principal_from_grams, qfedavg_coefficients, trimmed_mean, weighted_sum, weighted_sum_blocks,
 };
 
 /// FedGH's direction of past steps.
@@ -98,6 +98,23 @@ impl Closing<'_> {
         match rule {
             GramRule::Principal { weighting, config } => {
                 principal_from_grams(grams, updates, blocks, &self.shares(*weighting)?, config, out)?;
+                self.average_state(updates, out)
+            }
+            GramRule::Pcgrad { weighting } => {
+                let shares = self.shares(*weighting)?;
+                combine_from_grams(grams, updates, blocks, |_, gram| pcgrad_coefficients(gram, &shares), out)?;
+                self.average_state(updates, out)
+            }
+            GramRule::Cagrad { weighting, radius } => {
+                let shares = self.shares(*weighting)?;
+                let of = |_, gram: &Gram| cagrad_coefficients(gram, &shares, *radius);
+                combine_from_grams(grams, updates, blocks, of, out)?;
+                self.average_state(updates, out)
+            }
+            GramRule::Fedmgda { weighting, config } => {
+                let shares = self.shares(*weighting)?;
+                let of = |_, gram: &Gram| fedmgda_coefficients(gram, &shares, *config);
+                combine_from_grams(grams, updates, blocks, of, out)?;
                 self.average_state(updates, out)
             }
             GramRule::GeometricMedian { weighting, config } => {

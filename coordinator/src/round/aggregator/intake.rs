@@ -9,8 +9,8 @@ use synod_common::plan::{self, Optimiser, Plan, Strategy, Weighting};
 use synod_common::update::Buffer;
 
 use crate::aggregate::{
-    self, AggregateError, BufferedSum, ClipBound, GeometricMedian, GramBlocks, Keep, NormRule, Orientation, Principal,
-    Scope, Screened, Trim,
+    self, AggregateError, BufferedSum, Cagrad, ClipBound, DirectionLength, FedMgda, GeometricMedian, GramBlocks, Keep,
+    NormRule, Orientation, Principal, Scope, Screened, Trim,
 };
 
 /// A row of the Gram matrix: sites in the order of their ids, and after them the direction of past steps.
@@ -47,6 +47,9 @@ pub(super) enum HeldRule {
 #[derive(Debug)]
 pub(super) enum GramRule {
     Principal { weighting: Weighting, config: Principal },
+    Pcgrad { weighting: Weighting },
+    Cagrad { weighting: Weighting, radius: Cagrad },
+    Fedmgda { weighting: Weighting, config: FedMgda },
     GeometricMedian { weighting: Weighting, config: GeometricMedian },
     Krum { hostile: usize, keep: Option<usize> },
     Bulyan { hostile: usize },
@@ -90,6 +93,20 @@ impl Intake {
                 let blocks = blocks(to_scope(*scope))?;
                 let rows = updates_max.saturating_add(1);
                 Ok(Self::Past { grams: Box::new(GramBlocks::new(blocks.clone(), rows)), blocks })
+            }
+            Strategy::Pcgrad { weighting, scope } => {
+                grams(to_scope(*scope), GramRule::Pcgrad { weighting: *weighting })
+            }
+            Strategy::Cagrad { c, weighting, scope } => {
+                grams(to_scope(*scope), GramRule::Cagrad { weighting: *weighting, radius: Cagrad::new(*c)? })
+            }
+            Strategy::FedmgdaPlus { epsilon, length, weighting } => {
+                let length = match length {
+                    plan::DirectionLength::Direction => DirectionLength::Direction,
+                    plan::DirectionLength::MeanOfNorms => DirectionLength::MeanOfNorms,
+                };
+                let config = FedMgda::new(*epsilon, length)?;
+                grams(Scope::Whole, GramRule::Fedmgda { weighting: *weighting, config })
             }
             Strategy::Median => held(HeldRule::Median),
             Strategy::TrimmedMean { trim } => held(HeldRule::TrimmedMean(Trim::new(*trim)?)),

@@ -167,7 +167,8 @@ fn a_server_optimiser_goes_with_any_rule() {
 fn what_training_leaves_behind_is_averaged_and_not_optimised() {
     let layout = layout(&[1, 1], BlockKind::State);
     let sent = [(1, 2, 1.0, vec![1.0, 2.0]), (3, 1, 1.0, vec![1.0, 6.0])];
-    for strategy in ["fedavg", "fednova", "qfedavg", "fedgh", "principal_gradient"] {
+    for strategy in ["fedavg", "fednova", "qfedavg", "fedgh", "principal_gradient", "pcgrad", "cagrad", "fedmgda_plus"]
+    {
         let plan = plan(&format!("strategy = \"{strategy}\"\nserver = \"adam\"\nserver_lr = 0.25"));
         let (model, state) = round(&plan, &layout, (&State::default(), &[0.0, 1.0]), &sent, &[1, 0]).unwrap();
         // The mean of 2 and 6 by samples is 5.
@@ -210,10 +211,16 @@ proptest! {
     #[test]
     fn equal_updates_come_back(one in any_sent(1, 5), sites in 7usize..12) {
         let sent = [vec![one[0].clone(); sites]];
-        // Of qfedavg this holds without fairness only: its steps shrink with the size of the updates.
-        let rules = STRATEGIES.iter().filter(|i| i.family != StrategyFamily::ServerOptimiser && i.name != "qfedavg");
-        for name in rules.map(|i| i.name) {
-            let (model, _) = rounds(&format!("strategy = {{ {name} = {{}} }}"), &sent);
+        for info in STRATEGIES.iter().filter(|i| i.family != StrategyFamily::ServerOptimiser) {
+            let name = info.name;
+            let options = match name {
+                // Steps shrink with the size of the updates.
+                "qfedavg" => "q = 0.0",
+                // Steps are 1 + c times the update.
+                "cagrad" => "c = 0.0",
+                _ => "",
+            };
+            let (model, _) = rounds(&format!("strategy = {{ {name} = {{ {options} }} }}"), &sent);
             for (found, expected) in model.iter().zip(&one[0].3) {
                 prop_assert!((found - expected).abs() <= 1e-5 * expected.abs().max(1e-2), "{name}: {found} {expected}");
             }
