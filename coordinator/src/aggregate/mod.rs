@@ -38,9 +38,6 @@ mod server_optimiser;
 mod shares;
 mod weighted;
 
-#[cfg(test)]
-mod golden;
-
 pub use clip::clip_norm;
 pub use combine::{combine, combine_from_grams};
 pub use error::AggregateError;
