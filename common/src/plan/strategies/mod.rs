@@ -92,6 +92,7 @@ impl StrategyInfo {
         for info in STRATEGIES {
             let _ = write!(out, "\n### `{}`\n\n", info.name);
             for (what, text) in info.facts() {
+                let text = if what == "Computes" { format!("`{text}`") } else { text.to_owned() };
                 let _ = writeln!(out, "- **{what}**: {text}");
             }
             if !info.options.is_empty() {
@@ -154,6 +155,19 @@ mod tests {
                 assert!(told.default.parse::<toml::Value>().is_err(), "{}: {} has a default", info.name, told.name);
             }
         }
+    }
+
+    /// `UPDATE_DOCS=1` writes the list anew.
+    #[test]
+    fn the_document_has_this_list() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/strategies.md");
+        let text = std::fs::read_to_string(path).unwrap();
+        let (before, _) = text.split_once("\n| strategy | family |").unwrap_or((&text, ""));
+        let expected = format!("{}\n\n{}", before.trim_end(), StrategyInfo::markdown());
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            std::fs::write(path, &expected).unwrap();
+        }
+        assert_eq!(text, expected, "run UPDATE_DOCS=1 cargo test -p synod-common the_document");
     }
 
     #[test]
