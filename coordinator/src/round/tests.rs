@@ -71,6 +71,8 @@ impl Rig {
             plan: self.plan.digest(),
             layout: layout().digest(),
             samples,
+            steps: 1,
+            loss_before: None,
             before: None,
             train: Metrics::default(),
             after: None,
