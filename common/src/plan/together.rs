@@ -150,17 +150,12 @@ fn check_strategy(plan: &Plan, problems: &Problems) {
         );
     }
     if let Strategy::Qfedavg { lipschitz, .. } = plan.aggregate.strategy {
-        if plan.data.holdout == 0.0 && !plan.data.has_own_test() {
+        if !plan.train.loss_before {
             problem(
-                format!("`{name}` needs the loss of the received model at every site, which no sample is held out for"),
-                "set data.holdout, such as 0.1",
-            );
-        }
-        if plan.evaluate.site_every != 1 {
-            let every = plan.evaluate.site_every;
-            problem(
-                format!("`{name}` needs the loss of the received model every round, `site_every` is {every}"),
-                "set evaluate.site_every = 1",
+                format!(
+                    "`{name}` weighs sites by the loss of the received model, which the plan does not ask them for"
+                ),
+                "set train.loss_before = true",
             );
         }
         if lipschitz.is_none() && train.lr() == 0.0 {

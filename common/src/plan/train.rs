@@ -289,6 +289,15 @@ impl Schedule {
 }
 
 impl Train {
+    /// Steps of the local optimiser in a round over `samples` samples.
+    #[must_use]
+    pub fn steps_of(&self, samples: u64) -> u64 {
+        match self.steps {
+            Some(steps) => u64::from(steps),
+            None => samples.div_ceil(u64::from(self.batch.max(1))).saturating_mul(u64::from(self.epochs)),
+        }
+    }
+
     pub(super) fn read(section: Section<'_, '_>, task: Option<&Task>, catalogue: &dyn Catalogue) -> Option<Self> {
         let mut s = section;
         let epochs = s.number("epochs", 1, 0..=100_000);

@@ -68,14 +68,21 @@ impl Expected<'_> {
                 limits.norm_max
             ));
         }
-        let loss_before = header.before.as_ref().and_then(|m| m.get("loss"));
-        if matches!(self.plan.aggregate.strategy, Strategy::Qfedavg { .. }) && !loss_before.is_some_and(|l| l >= 0.0) {
+        let steps_max = self.plan.train.steps_of(header.samples);
+        if header.steps > steps_max {
             return Err(format!(
-                "the update says no loss of the received model ({}), which strategy qfedavg weighs it by; give the site enough samples to hold some out",
-                loss_before.map_or_else(|| "none was measured".to_owned(), |l| l.to_string())
+                "the update claims {} steps of training, its {samples} samples make at most {steps_max}; use the same Synod release on both sides",
+                header.steps
             ));
         }
-        let contribution = Contribution { samples, steps: header.steps, loss_before };
+        let fair = matches!(self.plan.aggregate.strategy, Strategy::Qfedavg { .. });
+        if fair && !header.loss_before.is_some_and(|loss| loss >= 0.0) {
+            return Err(format!(
+                "the update gives {} as loss of the received model, by which strategy qfedavg weighs it; it must be there and at least 0, use another train.loss or strategy",
+                header.loss_before.map_or_else(|| "nothing".to_owned(), |loss| loss.to_string())
+            ));
+        }
+        let contribution = Contribution { samples, steps: header.steps, loss_before: header.loss_before };
         Ok(Passed { contribution, screened: *screened })
     }
 

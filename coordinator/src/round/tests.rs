@@ -300,10 +300,23 @@ fn what_a_strategy_remembers_changes_only_when_a_round_is_committed() {
 }
 
 #[test]
-fn qfedavg_refuses_an_update_that_says_no_loss() {
-    let mut rig = Rig::new("holdout = 0.5\n[aggregate]\nstrategy = \"qfedavg\"", &["a", "b"]);
-    let actions = rig.update("a", 1, 5, &[1.0, 0.0]);
-    assert!(refusal(&actions).contains("no loss of the received model (none was measured)"), "{}", refusal(&actions));
+fn an_update_must_say_what_its_strategy_asks_for() {
+    let mut rig = Rig::new(
+        "[train]\nloss_before = true\n[aggregate]\nstrategy = \"qfedavg\"\n[round]\nsites_min = 3",
+        &["a", "b", "c"],
+    );
+    let refused = |rig: &mut Rig, name: &str, spoil: Spoil| {
+        let mut update = rig.update_of(1, 5, vec![1.0, 0.0]);
+        spoil(&mut update);
+        refusal(&rig.step(Event::Update { site: site(name), received: Received::screen(update) })).to_owned()
+    };
+    let nothing = refused(&mut rig, "a", Box::new(|u| u.header.loss_before = None));
+    assert!(nothing.contains("gives nothing as loss"), "{nothing}");
+    let negative = refused(&mut rig, "b", Box::new(|u| u.header.loss_before = Some(-1.0)));
+    assert!(negative.contains("gives -1 as loss"), "{negative}");
+    // Five samples in batches of 32 are one step.
+    let steps = refused(&mut rig, "c", Box::new(|u| (u.header.steps, u.header.loss_before) = (2, Some(1.0))));
+    assert!(steps.contains("claims 2 steps of training, its 5 samples make at most 1"), "{steps}");
 }
 
 #[test]

@@ -58,7 +58,7 @@ fn the_number_of_threads_changes_no_bit() {
         "strategy = { trimmed_mean = { trim = 0.25 } }\nserver = \"yogi\"",
     ] {
         let rest = "[round]\ncohort = 4\n[simulation]\nclients = 6\n";
-        let mut plan = plan(&format!("[aggregate]\n{aggregate}\n{rest}")).as_ref().clone();
+        let mut plan = plan(&format!("loss_before = true\n[aggregate]\n{aggregate}\n{rest}")).as_ref().clone();
         plan.rounds = 4;
         let plan = Arc::new(plan);
         let one = run(&plan, 1);

@@ -85,7 +85,7 @@ pub const STRATEGIES: &[StrategyInfo] = &[
         family: StrategyFamily::Mean,
         summary: "sites where the model does badly have a larger say",
         formula: "x <- x + server_lr * sum_i F_i^q d_i / sum_i (F_i^q + q F_i^(q-1) L |d_i|^2), F_i the loss of the \
-                  received model at site i",
+                  received model on the training samples of site i",
         options: &[
             OptionInfo {
                 name: "q",
@@ -103,8 +103,7 @@ pub const STRATEGIES: &[StrategyInfo] = &[
         state: NOTHING,
         cost: HELD,
         identities: "q = 0 is fedavg with weighting = uniform",
-        when: "the worst-off site counts; needs losses of the received model: data.holdout (or test rows at the sites) and \
-               evaluate.site_every = 1",
+        when: "the worst-off site counts; needs train.loss_before = true, which costs the sites a pass over their samples",
         source: "Li et al., Fair Resource Allocation in Federated Learning, ICLR 2020, algorithm 2",
     },
     StrategyInfo {

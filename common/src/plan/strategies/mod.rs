@@ -126,11 +126,10 @@ mod tests {
     use super::super::{AnyLoss, Plan};
     use super::*;
 
-    const SMALL: &str =
-        "model = \"logistic\"\n[task.classification]\nclasses = 2\n[data]\nsource = \"digits\"\nholdout = 0.1\n";
+    const SMALL: &str = "model = \"logistic\"\n[task.classification]\nclasses = 2\n[data]\nsource = \"digits\"\n";
 
     fn read(aggregate: &str) -> Plan {
-        let text = format!("{SMALL}[aggregate]\n{aggregate}\n[round]\nsites_min = 50\n");
+        let text = format!("{SMALL}[train]\nloss_before = true\n[aggregate]\n{aggregate}\n[round]\nsites_min = 50\n");
         Plan::read(&text, &AnyLoss).unwrap_or_else(|e| panic!("{aggregate}: {e}"))
     }
 
@@ -191,10 +190,13 @@ mod tests {
         assert!(with("[aggregate.strategy.fedavg.weighting]\ncapped = 0").path.contains("weighting"));
         assert!(with("[train]\noptimiser = \"adam\"\n[aggregate]\nstrategy = \"fednova\"").message.contains("sgd"));
         let q = "[aggregate]\nstrategy = \"qfedavg\"\n";
-        assert!(with(&format!("{q}[evaluate]\nsite_every = 2")).message.contains("site_every"));
-        assert!(refused(&format!("{}{q}", SMALL.replace("0.1", "0.0"))).message.contains("held out"));
+        assert!(with(q).help.unwrap().contains("train.loss_before = true"));
         let few = with("[aggregate]\nstrategy = { bulyan = { hostile = 2 } }\n[round]\nupdates_min = 10");
         assert!(few.message.contains("needs 11 updates"), "{}", few.message);
-        assert!(with(&format!("{q}[train.optimiser.sgd]\nlr = 0.0")).message.contains("lipschitz"));
+        assert!(
+            with(&format!("{q}[train]\nloss_before = true\noptimiser = {{ sgd = {{ lr = 0.0 }} }}"))
+                .message
+                .contains("lipschitz")
+        );
     }
 }
