@@ -8,6 +8,7 @@
 //! through a [`Catalogue`], so that this crate stays free of tensors.
 
 mod aggregate;
+mod algorithm;
 mod data;
 mod federation;
 mod reader;
@@ -20,6 +21,7 @@ mod train;
 mod units;
 
 pub use aggregate::{Aggregate, ServerOptimiser};
+pub use algorithm::{Algorithms, FedDecorr, FedDyn, FedLc, FedNtd, FedProx, FedSam, Moon, Scaffold};
 pub use data::{
     COLUMNS_MAX, CsvSource, DataPlan, Fit, INPUT_VALUES_MAX, IdxSource, Normalise, NpzSource, OnMissing, Source,
 };

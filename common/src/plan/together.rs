@@ -4,7 +4,7 @@ use super::data::{Fit, Normalise, Source};
 use super::federation::Partition;
 use super::reader::Problems;
 use super::resolved::Plan;
-use super::strategy::Strategy;
+use super::strategy::{Strategy, Weighting};
 use super::task::Task;
 use super::train::{Model, Optimiser};
 
@@ -101,6 +101,39 @@ pub(super) fn check_together(plan: &Plan, problems: &Problems) {
         None => {}
     }
     check_strategy(plan, problems);
+    check_algorithms(plan, problems);
+}
+
+/// What the algorithms of `[train.algorithm]` need of the rest of the plan.
+fn check_algorithms(plan: &Plan, problems: &Problems) {
+    let algorithms = &plan.train.algorithm;
+    let problem = |name: &str, message: String, help: &str| {
+        problems.add(&format!("train.algorithm.{name}"), None, message, Some(help.to_owned()));
+    };
+    for (name, there) in [("moon", algorithms.moon.is_some()), ("feddecorr", algorithms.feddecorr.is_some())] {
+        if there && !plan.model.has_features() {
+            let message = format!("`{name}` works on the features before the last layer, which this model has none of");
+            problem(name, message, "choose [model.mlp] with hidden layers, model = \"cnn\" or \"resnet8\"");
+        }
+    }
+    let optimiser = &plan.train.optimiser;
+    if algorithms.scaffold.is_some() && !matches!(optimiser, Optimiser::Sgd { momentum: 0.0, .. }) {
+        let message = "`scaffold` reads the mean gradient off the way a site went, which takes sgd without momentum";
+        problem("scaffold", message.to_owned(), "set [train.optimiser.sgd] with momentum = 0");
+    }
+    if algorithms.scaffold.is_some() && algorithms.feddyn.is_some() {
+        let message = "`scaffold` and `feddyn` both correct the drift of a site; together they would correct it twice";
+        problem("feddyn", message.to_owned(), "name one of them");
+    }
+    let uniform_mean = matches!(plan.aggregate.strategy, Strategy::Fedavg { weighting: Weighting::Uniform });
+    let aggregate = &plan.aggregate;
+    if algorithms.feddyn.is_some()
+        && !(uniform_mean && aggregate.server.is_none() && aggregate.server_lr == 1.0 && aggregate.clip_norm.is_none())
+    {
+        let message = "`feddyn` makes the next model of the uniform mean of the updates as they are";
+        let help = "set strategy = { fedavg = { weighting = \"uniform\" } }, without server, server_lr and clip_norm";
+        problem("feddyn", message.to_owned(), help);
+    }
 }
 
 /// What a strategy needs of the rest of the plan.
