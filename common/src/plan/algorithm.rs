@@ -165,7 +165,9 @@ mod tests {
     use super::super::{AnyLoss, Plan};
 
     fn plan(extra: &str) -> Result<Plan, Vec<String>> {
-        let text = format!("model = {{ mlp = {{}} }}\n[task.classification]\nclasses = 2\n[data]\nsource = \"digits\"\n{extra}");
+        let text = format!(
+            "model = {{ mlp = {{}} }}\n[task.classification]\nclasses = 2\n[data]\nsource = \"digits\"\n{extra}"
+        );
         Plan::read(&text, &AnyLoss).map_err(|error| error.problems.into_iter().map(|p| p.path).collect())
     }
 

@@ -1,6 +1,6 @@
 //! Checks that need more than one section of a plan.
 
-use super::data::{Fit, Normalise, Source};
+use super::data::{DIGIT_ATTRIBUTES, Fit, Normalise, Source};
 use super::federation::Partition;
 use super::reader::Problems;
 use super::resolved::Plan;
@@ -44,6 +44,7 @@ pub(super) fn check_together(plan: &Plan, problems: &Problems) {
             None,
         );
     }
+    check_targets(plan, problems);
     let pooled = matches!(plan.data.normalise, Normalise::Standard { fit: Fit::Pooled });
     match &plan.simulation {
         None if pooled => problems.add(
@@ -174,6 +175,43 @@ fn check_strategy(plan: &Plan, problems: &Problems) {
         problem(
             format!("`{name}` with these options needs {needed} updates, a round may close with {updates}"),
             "raise round.updates_min, or choose options that need fewer",
+        );
+    }
+}
+
+/// What the task needs of the source and of margin control.
+fn check_targets(plan: &Plan, problems: &Problems) {
+    let (task, source) = (plan.task.name(), &plan.data.source);
+    let outputs = match (&plan.task, source) {
+        (Task::Classification { .. }, _) => return,
+        (Task::MultiLabel { .. }, Source::Digits) => Some(DIGIT_ATTRIBUTES),
+        (Task::Regression { .. }, Source::Digits) => Some(1),
+        (_, Source::Idx(_)) => {
+            problems.add(
+                "data.source.idx",
+                None,
+                format!("the source `idx` has one class for each sample, which is not enough for the task `{task}`"),
+                Some("use csv with `targets`, or npz with a two-dimensional array".to_owned()),
+            );
+            None
+        }
+        (_, Source::Csv(_) | Source::Npz(_)) => None,
+    };
+    if let Some(outputs) = outputs.filter(|outputs| *outputs != plan.task.outputs()) {
+        let key = if plan.task.classes() > 0 { "classes" } else { "outputs" };
+        problems.add(
+            &format!("task.{task}.{key}"),
+            None,
+            format!("`{key}` is {}, for this task the digits have {outputs}", plan.task.outputs()),
+            Some(format!("write {key} = {outputs}")),
+        );
+    }
+    if plan.train.margin_control.is_some() {
+        problems.add(
+            "train.margin_control",
+            None,
+            format!("margin control works on the softmax of a classification, the task is `{task}`"),
+            Some("remove [train.margin_control]".to_owned()),
         );
     }
 }
