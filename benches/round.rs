@@ -180,7 +180,7 @@ fn memory(strategy: &str, updates: usize) -> Option<f64> {
     let layout = data_layout(&plan);
     let before = resident()?;
     let pool = BufferPool::new(layout.len(), 1);
-    let mut aggregator = Aggregator::new(&plan, RoundId(5), &layout, updates).ok()?;
+    let mut aggregator = Aggregator::new(&plan, RoundId(5), &layout, updates, updates).ok()?;
     let peak = AtomicU64::new(0);
     let contribution = Contribution { samples: NonZeroU32::MIN, steps: 1, loss_before: None };
     for i in 0..updates {

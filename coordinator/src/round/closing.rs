@@ -28,7 +28,7 @@ impl Run {
             (min, _) => min as usize,
         };
         let cohort = cohort::choose(self.plan.seed, round, attempt, &available, rules.cohort);
-        let aggregator = match Aggregator::new(&self.plan, round, &self.layout, cohort.len().max(1)) {
+        let aggregator = match Aggregator::new(&self.plan, round, &self.layout, cohort.len().max(1), available.len()) {
             Ok(aggregator) => aggregator,
             Err(error) => {
                 let reason = format!("round {round} cannot begin: {error}");

@@ -72,6 +72,7 @@ pub struct Step {
 pub struct Aggregator {
     plan: Arc<Plan>,
     layout: Layout,
+    population: usize,
     intake: Intake,
     /// In the order of the client ids, like everything that is held.
     counted: BTreeMap<ClientId, Counted>,
@@ -85,13 +86,19 @@ struct Counted {
 }
 
 impl Aggregator {
-    /// The aggregator of `round` for at most `updates_max` updates.
+    /// The aggregator of `round` for at most `updates_max` updates, in a run of `population` sites.
     ///
     /// # Errors
     /// When the layout is outside what the arithmetic takes.
-    pub fn new(plan: &Arc<Plan>, round: RoundId, layout: &Layout, updates_max: usize) -> Result<Self, AggregateError> {
+    pub fn new(
+        plan: &Arc<Plan>,
+        round: RoundId,
+        layout: &Layout,
+        updates_max: usize,
+        population: usize,
+    ) -> Result<Self, AggregateError> {
         let intake = Intake::new(plan, round, layout, updates_max)?;
-        Ok(Self { plan: Arc::clone(plan), layout: layout.clone(), intake, counted: BTreeMap::new() })
+        Ok(Self { plan: Arc::clone(plan), layout: layout.clone(), population, intake, counted: BTreeMap::new() })
     }
 
     /// Number of updates taken.
@@ -126,9 +133,10 @@ impl Aggregator {
     /// Without updates, when the state is of another model, or when the result would not be finite.
     pub fn finish(self, state: &State, model: &[f32], next: &mut [f32]) -> Result<Step, StepError> {
         let mut state = state.clone();
-        let Self { plan, layout, intake, counted } = self;
+        let Self { plan, layout, population, intake, counted } = self;
+        let share = counted.len() as f64 / population.max(counted.len()).max(1) as f64;
         Closing { counted: counted.into_values().collect(), layout: &layout }.combine(intake, &mut state, next)?;
-        let norm = optimise::optimise(&plan.aggregate, &layout, &mut state, model, next)?;
+        let norm = optimise::optimise(&plan, share, &layout, &mut state, model, next)?;
         Ok(Step { norm, state })
     }
 }
