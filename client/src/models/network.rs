@@ -47,11 +47,27 @@ impl Network {
 
     /// Logits `[batch, outputs]` for `inputs: [batch, values]`.
     pub(crate) fn forward(&self, inputs: Tensor<2>) -> Tensor<2> {
+        self.head(self.features(inputs))
+    }
+
+    /// What the last layer reads, `[batch, features]`, for `inputs: [batch, values]`. The inputs themselves where there is
+    /// one layer only.
+    pub(crate) fn features(&self, inputs: Tensor<2>) -> Tensor<2> {
         match self {
-            Self::Logistic(fc) => fc.forward(inputs),
-            Self::Mlp(mlp) => mlp.forward(inputs),
-            Self::Cnn(cnn) => cnn.forward(inputs),
-            Self::Resnet8(resnet) => resnet.forward(inputs),
+            Self::Logistic(_) => inputs,
+            Self::Mlp(mlp) => mlp.features(inputs),
+            Self::Cnn(cnn) => cnn.features(inputs),
+            Self::Resnet8(resnet) => resnet.features(inputs),
+        }
+    }
+
+    /// Logits `[batch, outputs]` for `features: [batch, features]`.
+    pub(crate) fn head(&self, features: Tensor<2>) -> Tensor<2> {
+        match self {
+            Self::Logistic(fc) => fc.forward(features),
+            Self::Mlp(mlp) => mlp.head(features),
+            Self::Cnn(cnn) => cnn.head(features),
+            Self::Resnet8(resnet) => resnet.head(features),
         }
     }
 }
@@ -65,17 +81,17 @@ pub(crate) struct Mlp {
 }
 
 impl Mlp {
-    fn forward(&self, inputs: Tensor<2>) -> Tensor<2> {
-        let last = self.layers.len() - 1;
-        self.layers.iter().enumerate().fold(inputs, |x, (i, layer)| {
-            let x = layer.forward(x);
-            match self.activation {
-                _ if i == last => x,
-                RELU => relu(x),
-                TANH => tanh(x),
-                _ => gelu(x),
-            }
+    fn features(&self, inputs: Tensor<2>) -> Tensor<2> {
+        let hidden = self.layers.iter().take(self.layers.len() - 1);
+        hidden.fold(inputs, |x, layer| match self.activation {
+            RELU => relu(layer.forward(x)),
+            TANH => tanh(layer.forward(x)),
+            _ => gelu(layer.forward(x)),
         })
+    }
+
+    fn head(&self, features: Tensor<2>) -> Tensor<2> {
+        self.layers.last().expect("a blueprint has one layer more than hidden ones").forward(features)
     }
 }
 

@@ -11,6 +11,7 @@ use synod_client::work::Work;
 use synod_common::event::EventSink;
 use synod_common::ids::SiteName;
 use synod_common::plan::Plan;
+use synod_common::state::State;
 use synod_common::update::BufferPool;
 use synod_common::wire::TaskKind;
 use synod_coordinator::round::{
@@ -105,6 +106,7 @@ impl Fleet<'_> {
             plan: Arc::clone(&self.plan),
             layout: self.trainer.layout().clone(),
             initial: self.trainer.initial(),
+            state: State::default(),
             pool: pool.clone(),
         };
         let pools = (0..threads)
@@ -194,7 +196,7 @@ impl Fleet<'_> {
                         queue.push(Job::Central { model });
                     }
                     Action::WakeAt(at) => wake_at = Some(at),
-                    Action::Commit { model } => next.push_back(match self.host.checkpoint(&model) {
+                    Action::Commit { model, .. } => next.push_back(match self.host.checkpoint(&model) {
                         Ok(()) => Event::Committed { round: model.round },
                         Err(reason) => Event::CommitFailed { round: model.round, reason },
                     }),
