@@ -21,6 +21,8 @@ pub struct Share {
     dataset: Arc<Dataset>,
     rows: Arc<[u32]>,
     normaliser: Arc<Normaliser>,
+    /// With a number of classes: labels are seen as `classes - 1 - label`.
+    flipped: Option<u32>,
 }
 
 impl Share {
@@ -30,14 +32,21 @@ impl Share {
     /// When a row is outside the data set.
     pub fn new(dataset: Arc<Dataset>, rows: Vec<u32>, normaliser: Arc<Normaliser>) -> Result<Self, DataError> {
         check_rows(&dataset, &rows)?;
-        Ok(Self { dataset, rows: rows.into(), normaliser })
+        Ok(Self { dataset, rows: rows.into(), normaliser, flipped: None })
     }
 
     /// All samples of `dataset`.
     #[must_use]
     pub fn whole(dataset: Arc<Dataset>, normaliser: Arc<Normaliser>) -> Self {
         let rows = dataset.all_rows().into();
-        Self { dataset, rows, normaliser }
+        Self { dataset, rows, normaliser, flipped: None }
+    }
+
+    /// The same samples with the labels `classes - 1 - label`: what a hostile site of a simulation trains on.
+    #[must_use]
+    pub fn with_flipped_labels(mut self, classes: u32) -> Self {
+        self.flipped = Some(classes);
+        self
     }
 
     /// The data set behind.
@@ -73,7 +82,11 @@ impl Share {
     /// The class of the sample at `position`, which is below [`Share::len`].
     #[must_use]
     pub fn label(&self, position: u32) -> u32 {
-        self.dataset.labels()[self.rows[position as usize] as usize]
+        self.seen(self.dataset.labels()[self.rows[position as usize] as usize])
+    }
+
+    fn seen(&self, label: u32) -> u32 {
+        self.flipped.map_or(label, |classes| (classes - 1).saturating_sub(label))
     }
 
     /// Samples of each class.
@@ -81,7 +94,7 @@ impl Share {
     pub fn class_counts(&self, classes: usize) -> Vec<u64> {
         let mut counts = vec![0; classes];
         for row in self.rows.iter() {
-            if let Some(count) = counts.get_mut(self.dataset.labels()[*row as usize] as usize) {
+            if let Some(count) = counts.get_mut(self.seen(self.dataset.labels()[*row as usize]) as usize) {
                 *count += 1;
             }
         }
@@ -99,7 +112,7 @@ impl Share {
         for position in positions {
             let row = self.rows[*position as usize] as usize;
             self.normaliser.append(&self.dataset, row, inputs);
-            labels.push(i64::from(self.dataset.labels()[row]));
+            labels.push(i64::from(self.seen(self.dataset.labels()[row])));
         }
     }
 }

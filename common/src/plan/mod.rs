@@ -19,8 +19,8 @@ pub use data::{
     COLUMNS_MAX, CsvSource, DataPlan, Fit, INPUT_VALUES_MAX, IdxSource, Normalise, NpzSource, OnMissing, Source,
 };
 pub use federation::{
-    Aggregate, Evaluate, OnTooFew, Orientation, Partition, PrincipalGradient, RoundPlan, SITES_MAX, Scope, Screening,
-    Simulation, StepNorm, Strategy, Weighting,
+    Aggregate, Attack, Evaluate, OnTooFew, Orientation, Partition, PrincipalGradient, RoundPlan, SITES_MAX, Scope,
+    Screening, Simulation, StepNorm, Strategy, Weighting,
 };
 pub use reader::Problem;
 pub use resolved::{AnyLoss, Catalogue, PLAN_BYTES_MAX, Plan, PlanError, Refusal};

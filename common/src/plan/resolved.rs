@@ -183,13 +183,18 @@ fn section_or_empty<'p, 'i>(root: &mut Section<'p, 'i>, problems: &'p Problems, 
 /// Checks that need more than one section.
 fn check_together(plan: &Plan, problems: &Problems) {
     let shape = plan.data.input_shape();
-    if matches!(plan.model, Model::Cnn | Model::Resnet8 { .. }) {
-        let fits = matches!(shape.as_slice(), [_, h, w] if *h >= 4 && *w >= 4);
+    let side_min = match plan.model {
+        Model::Cnn | Model::Resnet8 { .. } => Some(4),
+        Model::Lenet => Some(16),
+        Model::Logistic | Model::Mlp { .. } => None,
+    };
+    if let Some(side_min) = side_min {
+        let fits = matches!(shape.as_slice(), [_, h, w] if *h >= side_min && *w >= side_min);
         if !fits {
             problems.add(
                 "model",
                 None,
-                format!("the model `{}` takes images [channels, height, width] of at least 4 x 4, the data has the shape {shape:?}", plan.model.name()),
+                format!("the model `{}` takes images [channels, height, width] of at least {side_min} x {side_min}, the data has the shape {shape:?}", plan.model.name()),
                 Some("choose model = \"logistic\" or [model.mlp], or give `shape` three dimensions".to_owned()),
             );
         }

@@ -27,6 +27,9 @@ pub enum Model {
     /// The CNN of the FedAvg paper (McMahan et al. 2017): conv 5x5x32, pool, conv 5x5x64, pool, 512, classes.
     /// Inputs are `[channels, height, width]`, at least 4 x 4.
     Cnn,
+    /// The small CNN of NIID-Bench (Li et al. 2022), after LeNet-5: conv 5x5x6, pool, conv 5x5x16, pool, 120, 84, classes,
+    /// convolutions without padding. Inputs are `[channels, height, width]`, at least 16 x 16.
+    Lenet,
     /// A residual network of three stages with group normalisation, which needs no running statistics.
     Resnet8 {
         /// Channels of the first stage; the next ones have twice and four times as many.
@@ -48,7 +51,7 @@ pub enum Activation {
     Gelu,
 }
 
-const MODELS: &[&str] = &["logistic", "mlp", "cnn", "resnet8"];
+const MODELS: &[&str] = &["logistic", "mlp", "cnn", "lenet", "resnet8"];
 
 impl Model {
     /// The name in a plan.
@@ -58,6 +61,7 @@ impl Model {
             Self::Logistic => "logistic",
             Self::Mlp { .. } => "mlp",
             Self::Cnn => "cnn",
+            Self::Lenet => "lenet",
             Self::Resnet8 { .. } => "resnet8",
         }
     }
@@ -86,6 +90,7 @@ impl Model {
                 Self::Mlp { hidden, activation: s.or("activation", Activation::Relu) }
             }
             "cnn" => Self::Cnn,
+            "lenet" => Self::Lenet,
             "resnet8" => {
                 let width = s.number("width", 16, 1..=1024);
                 let groups = s.number("groups", 8, 1..=1024);
