@@ -125,6 +125,10 @@ pub struct Train {
     pub optimiser: Optimiser,
     /// How the learning rate changes over rounds.
     pub schedule: Schedule,
+    /// Whether sites measure the received model's loss on their training samples before they train, at the price of one
+    /// pass over them: q-FedAvg needs it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub loss_before: bool,
 }
 
 /// An objective of the loss zoo with its options, checked by the zoo.
@@ -273,6 +277,15 @@ impl Schedule {
 }
 
 impl Train {
+    /// Steps of the local optimiser in a round over `samples` samples.
+    #[must_use]
+    pub fn steps_of(&self, samples: u64) -> u64 {
+        match self.steps {
+            Some(steps) => u64::from(steps),
+            None => samples.div_ceil(u64::from(self.batch.max(1))).saturating_mul(u64::from(self.epochs)),
+        }
+    }
+
     pub(super) fn read(section: Section<'_, '_>, task: Option<&Task>, catalogue: &dyn Catalogue) -> Option<Self> {
         let mut s = section;
         let epochs = s.number("epochs", 1, 0..=100_000);
@@ -289,8 +302,9 @@ impl Train {
         });
         let optimiser = read_optimiser(&mut s);
         let schedule = read_schedule(&mut s);
+        let loss_before = s.or("loss_before", false);
         s.finish();
-        Some(Self { epochs, steps, batch, loss: loss?, margin_control, optimiser, schedule })
+        Some(Self { epochs, steps, batch, loss: loss?, margin_control, optimiser, schedule, loss_before })
     }
 }
 

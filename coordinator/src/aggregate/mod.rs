@@ -21,27 +21,43 @@
 //!
 //! Parallel parts split ranges of parameters, never updates, and run on rayon's current pool.
 
+mod clip;
+mod combine;
 mod error;
 mod exact;
+mod feddyn;
 mod fedgh;
+mod fednova;
+mod geometry;
 mod gram;
 mod layout;
 mod principal;
+mod qfedavg;
+mod robust;
 mod screen;
+mod server_optimiser;
 mod shares;
 mod weighted;
 
-#[cfg(test)]
-mod golden;
-
+pub use clip::clip_norm;
+pub use combine::{combine, combine_from_grams};
 pub use error::AggregateError;
 pub use exact::{BufferedSum, ExactSum, GROUP, Weighted};
+pub use feddyn::feddyn_step;
 pub use fedgh::{fedgh, fedgh_coefficients, follow};
+pub use fednova::fednova_coefficients;
+pub use geometry::{Cagrad, DirectionLength, FedMgda, cagrad_coefficients, fedmgda_coefficients, pcgrad_coefficients};
 pub use gram::{Gram, GramBlocks, SortedUpdates, gram, gram_blocks};
 pub use layout::Layout;
 pub use principal::{
     Keep, NormRule, Orientation, Principal, Scope, principal, principal_coefficients, principal_from_grams,
 };
+pub use qfedavg::qfedavg_coefficients;
+pub use robust::{
+    ClipBound, GeometricMedian, Krum, Trim, bulyan, bulyan_from_gram, bulyan_selection, clip_coefficients,
+    coordinate_median, fltrust, fltrust_coefficients, geometric_median_coefficients, krum_coefficients, trimmed_mean,
+};
 pub use screen::{Screened, screen};
+pub use server_optimiser::{SecondMoment, adaptive_step, momentum_step};
 pub use shares::{Shares, Weighting};
 pub use weighted::{mean, weighted_sum, weighted_sum_blocks};

@@ -11,6 +11,7 @@ use synod_client::work::Work;
 use synod_common::event::EventSink;
 use synod_common::ids::{RoundId, SiteName};
 use synod_common::plan::{Plan, Task};
+use synod_common::state::State;
 use synod_common::update::{BufferPool, Update};
 use synod_common::wire::TaskKind;
 use synod_coordinator::round::{
@@ -152,6 +153,7 @@ impl Fleet<'_> {
             plan: Arc::clone(&self.plan),
             layout: self.trainer.layout().clone(),
             initial: self.trainer.initial(),
+            state: State::default(),
             pool: pool.clone(),
         };
         let pools = (0..threads)
@@ -253,7 +255,7 @@ impl Fleet<'_> {
                         queue.push(Job::Central { model });
                     }
                     Action::WakeAt(at) => wake_at = Some(at),
-                    Action::Commit { model } => next.push_back(match self.host.checkpoint(&model) {
+                    Action::Commit { model, .. } => next.push_back(match self.host.checkpoint(&model) {
                         Ok(()) => Event::Committed { round: model.round },
                         Err(reason) => Event::CommitFailed { round: model.round, reason },
                     }),

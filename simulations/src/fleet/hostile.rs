@@ -152,6 +152,8 @@ mod tests {
             train: Metrics::default(),
             after: None,
             train_ms: 0,
+            steps: 1,
+            loss_before: None,
         };
         Update { header, delta: delta.to_vec().into() }
     }

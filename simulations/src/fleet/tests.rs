@@ -49,12 +49,23 @@ fn run(plan: &Arc<Plan>, threads: usize) -> (Outcome, Digest, Vec<RunEvent>) {
 
 #[test]
 fn the_number_of_threads_changes_no_bit() {
-    for strategy in ["", "[aggregate.strategy.principal_gradient]\nwarmup_rounds = 0\n"] {
-        let plan = plan(&format!("{strategy}[round]\ncohort = 4\n[simulation]\nclients = 6\n"));
+    // Those with a state make more of a first difference, round by round.
+    for aggregate in [
+        "",
+        "strategy = { principal_gradient = { warmup_rounds = 0 } }",
+        "strategy = \"fedadam\"",
+        "strategy = \"fedgh\"",
+        "strategy = \"qfedavg\"\nclip_norm = 0.1",
+        "strategy = { trimmed_mean = { trim = 0.25 } }\nserver = \"yogi\"",
+    ] {
+        let rest = "[round]\ncohort = 4\n[simulation]\nclients = 6\n";
+        let mut plan = plan(&format!("loss_before = true\n[aggregate]\n{aggregate}\n{rest}")).as_ref().clone();
+        plan.rounds = 4;
+        let plan = Arc::new(plan);
         let one = run(&plan, 1);
         assert_eq!(one.0, Outcome::Completed);
         for threads in [2, 5] {
-            assert_eq!(run(&plan, threads).1, one.1, "{threads} threads");
+            assert_eq!(run(&plan, threads).1, one.1, "{threads} threads: {aggregate}");
         }
     }
 }
