@@ -46,6 +46,7 @@ fn check_per_class(task: &Task, config: &LossConfig) -> Result<(), Refusal> {
     let (option, given) = match config {
         LossConfig::CrossEntropy(config) => ("class_weights", config.class_weights.as_ref().map(Vec::len)),
         LossConfig::Focal(config) => ("alpha", config.alpha.as_ref().map(Vec::len)),
+        LossConfig::BinaryCrossEntropy(config) => ("pos_weight", config.pos_weight.as_ref().map(Vec::len)),
         _ => return Ok(()),
     };
     let classes = task.outputs();
@@ -78,7 +79,8 @@ mod tests {
     fn wrong_names_and_options_are_refused_with_what_to_do() {
         let refusal = ask("crossentropy", "").unwrap_err();
         assert!(refusal.message.contains("cross_entropy"), "{refusal:?}");
-        assert_eq!(refusal.help.as_deref(), Some("losses for this task: cross_entropy, focal"));
+        assert!(refusal.help.unwrap().starts_with("losses for this task: cross_entropy, focal"));
+        assert_eq!(ask("mse", "").unwrap_err().message, "the loss `mse` is not for the task `classification`");
         assert!(ask("focal", "gama = 1.0").unwrap_err().message.contains("gamma"));
         assert!(ask("focal", "gamma = -1.0").unwrap_err().message.contains("gamma"));
         let refusal = ask("cross_entropy", "class_weights = [1.0, 2.0]").unwrap_err();

@@ -16,7 +16,8 @@ mod train;
 mod units;
 
 pub use data::{
-    COLUMNS_MAX, CsvSource, DataPlan, Fit, INPUT_VALUES_MAX, IdxSource, Normalise, NpzSource, OnMissing, Source,
+    COLUMNS_MAX, CsvSource, DIGIT_ATTRIBUTES, DataPlan, Fit, INPUT_VALUES_MAX, IdxSource, Normalise, NpzSource,
+    OnMissing, Source,
 };
 pub use federation::{
     Aggregate, Evaluate, OnTooFew, Orientation, Partition, PrincipalGradient, RoundPlan, SITES_MAX, Scope, Screening,
@@ -24,7 +25,7 @@ pub use federation::{
 };
 pub use reader::Problem;
 pub use resolved::{AnyLoss, Catalogue, PLAN_BYTES_MAX, Plan, PlanError, Refusal};
-pub use task::{CLASSES_MAX, Task};
+pub use task::{Better, CLASSES_MAX, Headline, LABELS_MAX, OUTPUTS_MAX, Task};
 pub use train::{
     Activation, AdamOptions, Decay, LossChoice, MarginControl, MarginReduction, Model, Optimiser, Schedule, Train,
 };

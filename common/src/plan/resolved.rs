@@ -151,7 +151,7 @@ fn read_root<'p>(mut root: Section<'p, '_>, problems: &'p Problems, catalogue: &
             Some("add [data] with a source, like source = \"digits\""),
         );
     }
-    let data = DataPlan::read(root.section("data"));
+    let data = DataPlan::read(root.section("data"), task.as_ref());
     let train = Train::read(section_or_empty(&mut root, problems, "train"), task.as_ref(), catalogue);
     let aggregate = Aggregate::read(section_or_empty(&mut root, problems, "aggregate"));
     let round = RoundPlan::read(section_or_empty(&mut root, problems, "round"));
@@ -178,6 +178,43 @@ fn read_root<'p>(mut root: Section<'p, '_>, problems: &'p Problems, catalogue: &
 fn section_or_empty<'p, 'i>(root: &mut Section<'p, 'i>, problems: &'p Problems, key: &'static str) -> Section<'p, 'i> {
     let place = root.span();
     root.section(key).unwrap_or_else(|| Section::new(problems, key.to_owned(), place, DeTable::new()))
+}
+
+/// What the task needs of the source and of margin control.
+fn check_targets(plan: &Plan, problems: &Problems) {
+    let (task, source) = (plan.task.name(), &plan.data.source);
+    let outputs = match (&plan.task, source) {
+        (Task::Classification { .. }, _) => return,
+        (Task::MultiLabel { .. }, super::Source::Digits) => Some(super::DIGIT_ATTRIBUTES),
+        (Task::Regression { .. }, super::Source::Digits) => Some(1),
+        (_, super::Source::Idx(_)) => {
+            problems.add(
+                "data.source.idx",
+                None,
+                format!("the source `idx` has one class for each sample, which is not enough for the task `{task}`"),
+                Some("use csv with `targets`, or npz with a two-dimensional array".to_owned()),
+            );
+            None
+        }
+        (_, super::Source::Csv(_) | super::Source::Npz(_)) => None,
+    };
+    if let Some(outputs) = outputs.filter(|outputs| *outputs != plan.task.outputs()) {
+        let key = if plan.task.classes() > 0 { "classes" } else { "outputs" };
+        problems.add(
+            &format!("task.{task}.{key}"),
+            None,
+            format!("`{key}` is {}, for this task the digits have {outputs}", plan.task.outputs()),
+            Some(format!("write {key} = {outputs}")),
+        );
+    }
+    if plan.train.margin_control.is_some() {
+        problems.add(
+            "train.margin_control",
+            None,
+            format!("margin control works on the softmax of a classification, the task is `{task}`"),
+            Some("remove [train.margin_control]".to_owned()),
+        );
+    }
 }
 
 /// Checks that need more than one section.
@@ -216,6 +253,7 @@ fn check_together(plan: &Plan, problems: &Problems) {
             None,
         );
     }
+    check_targets(plan, problems);
     let pooled = matches!(plan.data.normalise, Normalise::Standard { fit: Fit::Pooled });
     match &plan.simulation {
         None if pooled => problems.add(

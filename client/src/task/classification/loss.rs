@@ -1,7 +1,7 @@
 //! The plan's loss as a metric: its mean over any number of samples, whatever the batches.
 
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
-use synod_losses::classification::{cross_entropy, per_sample};
+use synod_losses::classification::{mean_weights, per_sample};
 use synod_losses::{LossConfig, LossError};
 
 /// Accumulates the mean of a loss. With class weights it is the weighted mean, as in training.
@@ -25,10 +25,7 @@ impl<'a> MeanLoss<'a> {
         let logits = Tensor::<2>::from_data(logits, (&self.device, DType::F64));
         let labels = TensorData::new(labels.to_vec(), [labels.len()]);
         let labels = Tensor::<1, Int>::from_data(labels, (&self.device, DType::I64));
-        let weights = match self.loss {
-            LossConfig::CrossEntropy(config) => cross_entropy::target_weights(&logits, labels.clone(), config)?,
-            _ => None,
-        };
+        let weights = mean_weights(&logits, &labels, self.loss)?;
         let values = numbers("the loss", &per_sample(logits, labels, self.loss)?)?;
         self.sum += values.iter().sum::<f64>();
         self.weight += match weights {
