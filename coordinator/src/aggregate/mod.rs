@@ -19,7 +19,8 @@
 //! ```
 //!
 //! Two ways lead to results that do not depend on the order of arrival. A sum goes through [`ExactSum`], whose additions
-//! are integer additions and commute. Whatever holds the updates (all but the sums) works on them **in the order given**: the caller sorts by client id first, or lets [`GramBlocks`] sort by its key.
+//! are integer additions and commute. Whatever holds the updates (all but the sums) works on them **in the order given**:
+//! the caller sorts by client id first, or lets [`GramBlocks`] sort by its key.
 //!
 //! Parallel parts split ranges of parameters, never updates, and run on rayon's current pool.
 
