@@ -180,7 +180,7 @@ fn memory(strategy: &str, updates: usize) -> Option<f64> {
     let layout = data_layout(&plan);
     let before = resident()?;
     let pool = BufferPool::new(layout.len(), 1);
-    let mut aggregator = Aggregator::new(&plan, RoundId(5), &layout, updates).ok()?;
+    let mut aggregator = Aggregator::new(&plan, RoundId(5), &layout, updates, updates).ok()?;
     let peak = AtomicU64::new(0);
     let contribution = Contribution { samples: NonZeroU32::MIN, steps: 1, loss_before: None };
     for i in 0..updates {
@@ -188,7 +188,7 @@ fn memory(strategy: &str, updates: usize) -> Option<f64> {
         delta.fill(i as f32 * 1e-3);
         let screened = screen(&delta).ok()?;
         let id = SiteName::new(&format!("site-{i}")).ok()?.client_id();
-        aggregator.push(id, contribution, delta, screened).ok()?;
+        aggregator.push(id, contribution, delta, screened, None).ok()?;
         peak.fetch_max(resident()?, Ordering::Relaxed);
     }
     Some(peak.load(Ordering::Relaxed).saturating_sub(before) as f64 / layout.bytes() as f64)

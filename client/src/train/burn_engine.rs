@@ -1,11 +1,13 @@
 //! Any model on any device, by burn.
 
+use burn::optim::GradientsParams;
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use synod_common::plan::{MarginReduction, Optimiser, Plan};
+use synod_common::plan::{Algorithms, MarginReduction, Optimiser, Plan};
 use synod_losses::LossConfig;
 use synod_losses::classification::softmax_objective;
 use synod_losses::regulariser::margin_control;
 
+use super::algorithm::{Correction, SiteMemory, Terms, ascend, clip};
 use super::engine::{Batch, Engine, Learner, Predictor};
 use super::error::TrainError;
 use super::optimiser::Stepper;
@@ -22,6 +24,8 @@ pub(super) struct BurnEngine {
     loss: LossConfig,
     margin: Option<margin_control::Config>,
     optimiser: Optimiser,
+    clip_norm: Option<f64>,
+    algorithms: Algorithms,
     /// Without recording: batches and evaluation.
     plain: Device,
     /// With recording: parameters in training.
@@ -37,7 +41,9 @@ impl BurnEngine {
             })
         });
         let recording = device.clone().autodiff();
-        Self { blueprint, loss, margin, optimiser: plan.train.optimiser, plain: device, recording }
+        let train = &plan.train;
+        let (optimiser, clip_norm, algorithms) = (train.optimiser, train.clip_norm, train.algorithm);
+        Self { blueprint, loss, margin, optimiser, clip_norm, algorithms, plain: device, recording }
     }
 
     /// The inputs of a batch on the device. The buffer itself becomes the tensor where the device is the CPU.
@@ -49,10 +55,16 @@ impl BurnEngine {
 }
 
 impl Engine for BurnEngine {
-    fn learner(&self, model: &[f32]) -> Result<Box<dyn Learner + '_>, TrainError> {
-        let network = Network::new(&self.blueprint, model, &self.recording)?;
-        let stepper = Stepper::new(self.optimiser);
-        Ok(Box::new(BurnLearner { engine: self, network: Some(network), stepper, losses: Vec::new() }))
+    fn learner(&self, memory: &SiteMemory<'_>, class_counts: &[u64]) -> Result<Box<dyn Learner + '_>, TrainError> {
+        let (algorithms, model, plain) = (&self.algorithms, memory.received(), &self.plain);
+        Ok(Box::new(BurnLearner {
+            engine: self,
+            network: Some(Network::new(&self.blueprint, model, &self.recording)?),
+            terms: Terms::new(algorithms, &self.blueprint, model, memory.previous, class_counts, plain)?,
+            correction: Correction::new(algorithms.pull(), memory.offset(), model, plain),
+            stepper: Stepper::new(self.optimiser),
+            losses: Vec::new(),
+        }))
     }
 
     fn predictor(&self, model: &[f32]) -> Result<Box<dyn Predictor + '_>, TrainError> {
@@ -69,6 +81,8 @@ struct BurnLearner<'a> {
     engine: &'a BurnEngine,
     /// Empty only while the optimiser rebuilds it.
     network: Option<Network>,
+    terms: Terms,
+    correction: Option<Correction>,
     stepper: Stepper,
     /// Losses on the device, not read yet.
     losses: Vec<Tensor<1>>,
@@ -77,6 +91,23 @@ struct BurnLearner<'a> {
 impl BurnLearner<'_> {
     fn network(&self) -> &Network {
         self.network.as_ref().expect("every step puts the network back")
+    }
+
+    /// The objective of a batch at `network`, `[1]`, and its gradients.
+    fn differentiate(
+        &self,
+        network: &Network,
+        inputs: &Tensor<2>,
+        labels: &Tensor<1, Int>,
+    ) -> Result<(Tensor<1>, GradientsParams), TrainError> {
+        let engine = self.engine;
+        let features = network.features(inputs.clone());
+        let logits = network.head(features.clone());
+        let calibrated = self.terms.calibrate(logits.clone());
+        let loss = softmax_objective(calibrated, labels.clone(), &engine.loss, engine.margin.as_ref())?;
+        let loss = self.terms.add(loss, inputs, &features, &logits, labels);
+        let gradients = GradientsParams::from_grads(loss.backward(), network);
+        Ok((loss.inner(), gradients))
     }
 }
 
@@ -87,10 +118,18 @@ impl Learner for BurnLearner<'_> {
         let labels = std::mem::take(&mut batch.labels);
         let labels = TensorData::new(labels, [inputs.dims()[0]]);
         let labels = Tensor::<1, Int>::from_data(labels, &engine.plain);
-        let logits = self.network().forward(inputs);
-        let loss = softmax_objective(logits, labels, &engine.loss, engine.margin.as_ref())?;
-        let gradients = loss.backward();
-        self.losses.push(loss.inner());
+        let (loss, mut gradients) = self.differentiate(self.network(), &inputs, &labels)?;
+        if let Some(fedsam) = engine.algorithms.fedsam.filter(|fedsam| fedsam.rho != 0.0) {
+            let worst = ascend(self.network().clone(), &gradients, fedsam.rho);
+            gradients = self.differentiate(&worst, &inputs, &labels)?.1;
+        }
+        if let Some(correction) = &self.correction {
+            correction.apply(self.network(), &mut gradients);
+        }
+        if let Some(norm_max) = engine.clip_norm {
+            clip(self.network(), &mut gradients, norm_max);
+        }
+        self.losses.push(loss);
         self.network = self.network.take().map(|network| self.stepper.step(network, gradients, lr));
         Ok(())
     }

@@ -26,6 +26,19 @@ pub enum TrainError {
         /// Values of the buffer.
         found: usize,
     },
+    /// What a site keeps between rounds does not belong to the model.
+    #[error(
+        "`{name}` has {found} values, the model has {expected}: it belongs to another run; remove the site's saved state, it \
+         begins anew"
+    )]
+    State {
+        /// Which vector.
+        name: &'static str,
+        /// Values of the model.
+        expected: usize,
+        /// Values it has.
+        found: usize,
+    },
     /// A label names a class that the task does not have.
     #[error("label {label} is not in 0..{classes}, the classes of the task; correct the label or `task.classes`")]
     Label {

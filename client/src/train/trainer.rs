@@ -9,8 +9,10 @@ use synod_common::ids::{ClientId, Digest, RoundId};
 use synod_common::metrics::Metrics;
 use synod_common::plan::Plan;
 use synod_common::random::{Purpose, stream};
+use synod_common::state::State;
 use synod_losses::LossConfig;
 
+use super::algorithm::{Remembered, SiteMemory};
 use super::burn_engine::BurnEngine;
 use super::engine::{Batch, Engine, Predictor};
 use super::error::TrainError;
@@ -37,6 +39,28 @@ pub struct Trainer {
     inputs: usize,
 }
 
+/// What a site is to train, and what it brings along.
+#[derive(Clone, Copy, Debug)]
+pub struct Assignment<'a> {
+    /// The round.
+    pub round: RoundId,
+    /// Who trains; its id in random streams.
+    pub client: ClientId,
+    /// The received model, `[layout.len()]`.
+    pub model: &'a [f32],
+    /// SCAFFOLD's control variate of the coordinator, `[layout.len()]`; only there where the plan has SCAFFOLD.
+    pub control: Option<&'a [f32]>,
+    /// What the site kept of its last round; empty in its first.
+    pub state: &'a State,
+}
+
+/// Local steps of a round and their learning rate.
+#[derive(Clone, Copy)]
+struct Steps {
+    steps: u64,
+    lr: f64,
+}
+
 /// How far local training is.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct StepReport {
@@ -59,10 +83,15 @@ pub struct Trained {
     pub loss_before: Option<f64>,
     /// The received model on the held-out samples, in rounds in which sites measure.
     pub before: Option<Metrics>,
-    /// `loss`: the mean per sample over all steps, with margin control if the plan has it. Absent without steps.
+    /// `loss`: the mean per sample over all steps, with margin control and the terms of algorithms if the plan has them.
+    /// Absent without steps.
     pub train: Metrics,
     /// The trained model on the held-out samples, in rounds in which sites measure.
     pub after: Option<Metrics>,
+    /// What the site keeps for its next round, if this update counts.
+    pub state: State,
+    /// The change of the site's control variate, `[layout.len()]`; there where the plan has SCAFFOLD.
+    pub control: Option<Vec<f32>>,
 }
 
 impl std::fmt::Debug for Trainer {
@@ -113,50 +142,54 @@ impl Trainer {
         self.blueprint.initial(self.plan.seed)
     }
 
-    /// Trains a copy of `global` on the site's samples and writes the trained model minus `global` to `delta`.
+    /// Trains a copy of the task's model on the site's samples and writes the trained model minus the received one to
+    /// `delta`.
     ///
     /// `watch` hears of the progress some twenty times at most, and stops the training by breaking. For the same bits
     /// on every machine, call this in a thread pool of one thread.
     ///
     /// # Errors
-    /// When the data do not fit the plan, the loss or a parameter stops being a number, the device fails, or `watch`
+    /// When data or task do not fit the plan, the loss or a parameter stops being a number, the device fails, or `watch`
     /// breaks. Then `delta` holds nothing of meaning.
     pub fn train(
         &self,
-        round: RoundId,
-        client: ClientId,
-        global: &[f32],
+        task: &Assignment<'_>,
         site: &SiteData,
         delta: &mut [f32],
         watch: &mut dyn FnMut(StepReport) -> ControlFlow<()>,
     ) -> Result<Trained, TrainError> {
+        let (global, train) = (task.model, &self.plan.train);
         self.blueprint.check(global)?;
         if delta.len() != global.len() {
             return Err(TrainError::Buffer { expected: global.len(), found: delta.len() });
         }
+        let memory = SiteMemory::new(&train.algorithm, task)?;
         let samples = site.train.len() as u64;
-        let holdout = site.holdout.as_ref().filter(|_| self.plan.evaluate.sites_in(round.0));
-        let before = holdout.map(|holdout| self.evaluate(global, holdout)).transpose()?.map(|e| e.metrics);
         if samples == 0 {
             return Err(TrainError::Empty);
         }
-        let loss_before = match self.plan.train.loss_before {
+        let holdout = site.holdout.as_ref().filter(|_| self.plan.evaluate.sites_in(task.round.0));
+        let before = holdout.map(|holdout| self.evaluate(global, holdout)).transpose()?.map(|e| e.metrics);
+        let loss_before = match train.loss_before {
             true => self.evaluate(global, &site.train)?.metrics.get("loss"),
             false => None,
         };
-        let steps = order::steps(&self.plan.train, site.train.len());
+        let steps = order::steps(train, site.train.len());
+        let lr = train.optimiser.lr() * train.schedule.factor(task.round.0, u64::from(self.plan.rounds));
+        let mut values = BTreeMap::new();
+        let mut after = before.clone();
         if steps == 0 {
             delta.fill(0.0);
-            let train = Metrics { samples, values: BTreeMap::new() };
-            return Ok(Trained { samples, steps, loss_before, after: before.clone(), before, train });
+        } else {
+            let loss = self.learn(task, &memory, &site.train, Steps { steps, lr }, delta, watch)?;
+            values.insert("loss".to_owned(), loss);
+            after = holdout.map(|holdout| self.evaluate(delta, holdout)).transpose()?.map(|e| e.metrics);
+            for (delta, global) in delta.iter_mut().zip(global) {
+                *delta -= global;
+            }
         }
-        let loss = self.learn(round, client, global, &site.train, steps, delta, watch)?;
-        let after = holdout.map(|holdout| self.evaluate(delta, holdout)).transpose()?.map(|e| e.metrics);
-        for (delta, global) in delta.iter_mut().zip(global) {
-            *delta -= global;
-        }
-        let train = Metrics { samples, values: BTreeMap::from([("loss".to_owned(), loss)]) };
-        Ok(Trained { samples, steps, loss_before, before, train, after })
+        let Remembered { state, control } = memory.after(delta, steps, lr);
+        Ok(Trained { samples, steps, loss_before, before, train: Metrics { samples, values }, after, state, control })
     }
 
     /// Metrics of the parameters `model` on `share`, without margin control.
@@ -184,22 +217,23 @@ impl Trainer {
     }
 
     /// Trains, writes the trained parameters to `out`, and returns the mean loss per sample.
-    #[expect(clippy::too_many_arguments, reason = "private, and called once")]
     fn learn(
         &self,
-        round: RoundId,
-        client: ClientId,
-        global: &[f32],
+        task: &Assignment<'_>,
+        memory: &SiteMemory<'_>,
         share: &Share,
-        steps: u64,
+        Steps { steps, lr }: Steps,
         out: &mut [f32],
         watch: &mut dyn FnMut(StepReport) -> ControlFlow<()>,
     ) -> Result<f64, TrainError> {
-        let train = &self.plan.train;
+        let (round, train) = (task.round, &self.plan.train);
         let samples = u32::try_from(share.len()).unwrap_or(u32::MAX);
-        let lr = train.optimiser.lr() * train.schedule.factor(round.0, u64::from(self.plan.rounds));
-        let mut order = Order::new(samples, train.batch, stream(self.plan.seed, round, client, Purpose::Shuffle));
-        let mut learner = self.engine.learner(global)?;
+        let mut order = Order::new(samples, train.batch, stream(self.plan.seed, round, task.client, Purpose::Shuffle));
+        let class_counts = match train.algorithm.fedlc {
+            Some(_) => share.class_counts(self.plan.task.outputs()),
+            None => Vec::new(),
+        };
+        let mut learner = self.engine.learner(memory, &class_counts)?;
         let (read_every, report_every) = (self.engine.read_every(), steps.div_ceil(REPORTS_MAX));
         let mut batch = Batch::default();
         // Samples of each step whose loss is not read yet.

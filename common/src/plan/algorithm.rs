@@ -116,6 +116,12 @@ impl Algorithms {
         all.into_iter().filter_map(|(name, there)| there.then_some(name)).collect()
     }
 
+    /// How strongly every step is pulled back to the received model: FedProx and FedDyn together.
+    #[must_use]
+    pub fn pull(&self) -> f64 {
+        self.fedprox.map_or(0.0, |fedprox| fedprox.mu) + self.feddyn.map_or(0.0, |feddyn| feddyn.alpha)
+    }
+
     /// Whether sites keep something from one round to the next.
     #[must_use]
     pub fn has_site_state(&self) -> bool {
@@ -165,7 +171,9 @@ mod tests {
     use super::super::{AnyLoss, Plan};
 
     fn plan(extra: &str) -> Result<Plan, Vec<String>> {
-        let text = format!("model = {{ mlp = {{}} }}\n[task.classification]\nclasses = 2\n[data]\nsource = \"digits\"\n{extra}");
+        let text = format!(
+            "model = {{ mlp = {{}} }}\n[task.classification]\nclasses = 2\n[data]\nsource = \"digits\"\n{extra}"
+        );
         Plan::read(&text, &AnyLoss).map_err(|error| error.problems.into_iter().map(|p| p.path).collect())
     }
 

@@ -1,12 +1,13 @@
 //! Joins the plan's strategy to the arithmetic of [`crate::aggregate`]: takes updates as they arrive and gives the next model.
 //!
 //! ```text
-//! update ── clip ──► intake ──── combine ───► server optimiser ──► next model
+//! update ── clip ──► intake ──── combine ──► drift ──► server optimiser ──► next model
 //!                    mean, held     │               │
 //!                    or Gram        └── State of the last round ──► State of this one
 //! ```
 
 mod combine;
+mod drift;
 mod intake;
 mod optimise;
 
@@ -25,6 +26,8 @@ use synod_common::update::Buffer;
 
 use crate::aggregate::{AggregateError, Screened, clip_norm};
 use combine::Closing;
+pub(super) use drift::CONTROL;
+use drift::Drift;
 use intake::Intake;
 
 /// Why a round's updates give no step.
@@ -73,6 +76,7 @@ pub struct Aggregator {
     plan: Arc<Plan>,
     layout: Layout,
     intake: Intake,
+    drift: Drift,
     /// In the order of the client ids, like everything that is held.
     counted: BTreeMap<ClientId, Counted>,
 }
@@ -85,13 +89,20 @@ struct Counted {
 }
 
 impl Aggregator {
-    /// The aggregator of `round` for at most `updates_max` updates.
+    /// The aggregator of `round` for at most `updates_max` updates, in a run that knows `sites` sites.
     ///
     /// # Errors
     /// When the layout is outside what the arithmetic takes.
-    pub fn new(plan: &Arc<Plan>, round: RoundId, layout: &Layout, updates_max: usize) -> Result<Self, AggregateError> {
+    pub fn new(
+        plan: &Arc<Plan>,
+        round: RoundId,
+        layout: &Layout,
+        updates_max: usize,
+        sites: usize,
+    ) -> Result<Self, AggregateError> {
         let intake = Intake::new(plan, round, layout, updates_max)?;
-        Ok(Self { plan: Arc::clone(plan), layout: layout.clone(), intake, counted: BTreeMap::new() })
+        let drift = Drift::new(plan.train.algorithm, layout.len(), sites);
+        Ok(Self { plan: Arc::clone(plan), layout: layout.clone(), intake, drift, counted: BTreeMap::new() })
     }
 
     /// Number of updates taken.
@@ -100,7 +111,8 @@ impl Aggregator {
         self.counted.len()
     }
 
-    /// Takes the update of `client`, which `screened` is the screening of. A client is taken once; the caller sees to that.
+    /// Takes the update of `client`, which `screened` is the screening of, and where the plan has SCAFFOLD the change of its
+    /// control variate. A client is taken once; the caller sees to that.
     ///
     /// # Errors
     /// When the arithmetic refuses the update; the aggregator is then as it was.
@@ -110,11 +122,15 @@ impl Aggregator {
         contribution: Contribution,
         mut delta: Buffer,
         mut screened: Screened,
+        control: Option<(Buffer, Screened)>,
     ) -> Result<(), AggregateError> {
         if let Some(norm_max) = self.plan.aggregate.clip_norm {
             screened = clip_norm(&mut delta, screened, norm_max)?;
         }
         self.intake.push(client, contribution.samples, delta, screened)?;
+        if let Some((change, screened)) = control {
+            self.drift.push(change, screened)?;
+        }
         self.counted.insert(client, Counted { contribution, norm_squared: screened.norm_squared });
         Ok(())
     }
@@ -126,8 +142,10 @@ impl Aggregator {
     /// Without updates, when the state is of another model, or when the result would not be finite.
     pub fn finish(self, state: &State, model: &[f32], next: &mut [f32]) -> Result<Step, StepError> {
         let mut state = state.clone();
-        let Self { plan, layout, intake, counted } = self;
+        let Self { plan, layout, intake, drift, counted } = self;
+        let updates = counted.len();
         Closing { counted: counted.into_values().collect(), layout: &layout }.combine(intake, &mut state, next)?;
+        drift.finish(updates, &layout, &mut state, next)?;
         let norm = optimise::optimise(&plan.aggregate, &layout, &mut state, model, next)?;
         Ok(Step { norm, state })
     }

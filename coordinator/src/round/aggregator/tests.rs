@@ -36,13 +36,13 @@ fn round(
     order: &[usize],
 ) -> Result<(Vec<f32>, State), StepError> {
     // Past the warm-up of principal_gradient.
-    let mut aggregator = Aggregator::new(plan, RoundId(5), layout, sent.len())?;
+    let mut aggregator = Aggregator::new(plan, RoundId(5), layout, sent.len(), sent.len())?;
     for i in order {
         let (samples, steps, loss, delta) = &sent[*i];
         let contribution =
             Contribution { samples: NonZeroU32::new(*samples).unwrap(), steps: *steps, loss_before: Some(*loss) };
         let id = SiteName::new(&format!("site-{i}")).unwrap().client_id();
-        aggregator.push(id, contribution, delta.clone().into(), screen(delta)?)?;
+        aggregator.push(id, contribution, delta.clone().into(), screen(delta)?, None)?;
     }
     let mut next = vec![f32::NAN; layout.len()];
     let step = aggregator.finish(state, model, &mut next)?;
