@@ -152,6 +152,7 @@ fn loopback(clients: usize, strategy: &str) -> f64 {
                 coordinator: address.clone(),
                 release: "bench".into(),
                 unreachable_max: Duration::from_secs(10),
+                state: folder.join("state"),
                 loader: Arc::clone(&loader),
             };
             tokio::spawn(run_session(options, Box::new(|_| {}), std::future::pending()));

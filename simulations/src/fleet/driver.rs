@@ -1,16 +1,18 @@
 //! Drives the round machine with worker threads instead of sockets.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Duration;
 
+use synod_client::keep::Kept;
 use synod_client::train::Trainer;
-use synod_client::work::Work;
-use synod_common::event::EventSink;
-use synod_common::ids::SiteName;
+use synod_client::work::{Order, Work};
+use synod_common::event::{EventSink, RunEvent};
+use synod_common::ids::{RoundId, SiteName};
 use synod_common::plan::{Plan, Task};
+use synod_common::state::State;
 use synod_common::state::State;
 use synod_common::update::BufferPool;
 use synod_common::wire::TaskKind;
@@ -93,6 +95,35 @@ impl Queue {
     }
 }
 
+/// What sites keep between rounds. Only of those that took part, and only where the plan's algorithms need it.
+#[derive(Default)]
+struct KeptStates(Mutex<HashMap<SiteName, Kept>>);
+
+impl KeptStates {
+    fn all(&self) -> MutexGuard<'_, HashMap<SiteName, Kept>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn of(&self, site: &SiteName, round: RoundId) -> Option<Arc<State>> {
+        self.all().get(site).map_or_else(|| Kept::default().of(round), |kept| kept.of(round))
+    }
+
+    fn keep(&self, site: &SiteName, base: RoundId, round: RoundId, state: State) {
+        if !state.is_empty() {
+            self.all().entry(site.clone()).or_default().keep(base, round, state);
+        }
+    }
+
+    fn settle(&self, sites: &[SiteName], round: RoundId) {
+        let mut all = self.all();
+        for site in sites {
+            if let Some(kept) = all.get_mut(site) {
+                kept.settle(round);
+            }
+        }
+    }
+}
+
 impl Fleet<'_> {
     /// Runs to the end.
     ///
@@ -114,15 +145,15 @@ impl Fleet<'_> {
             .collect::<Result<Vec<_>, _>>()
             .map_err(|e| FleetError::Threads(e.to_string()))?;
         let arrivals = self.arrivals()?;
-        let queue = Queue::default();
+        let (queue, kept) = (Queue::default(), KeptStates::default());
         let (results, inbox) = mpsc::sync_channel(UPDATES_QUEUED_MAX);
         std::thread::scope(|scope| {
             for one in pools {
-                let (queue, results, pool) = (&queue, results.clone(), pool.clone());
-                scope.spawn(move || one.install(|| self.work(queue, &results, &pool)));
+                let (queue, kept, results, pool) = (&queue, &kept, results.clone(), pool.clone());
+                scope.spawn(move || one.install(|| self.work(queue, kept, &results, &pool)));
             }
             drop(results);
-            let result = self.drive(setup, arrivals, &queue, &inbox);
+            let result = self.drive(setup, arrivals, &queue, &kept, &inbox);
             queue.close();
             // Workers that wait to deliver are let go.
             drop(inbox);
@@ -146,7 +177,14 @@ impl Fleet<'_> {
         Ok(all)
     }
 
-    fn drive(&self, setup: Setup, arrivals: Vec<Event>, queue: &Queue, inbox: &mpsc::Receiver<Event>) -> Ended {
+    fn drive(
+        &self,
+        setup: Setup,
+        arrivals: Vec<Event>,
+        queue: &Queue,
+        kept: &KeptStates,
+        inbox: &mpsc::Receiver<Event>,
+    ) -> Ended {
         // Everyone is there before the first round, as if sites_min were all of them.
         let mut machine = Machine::new(setup);
         let mut next = VecDeque::from(arrivals);
@@ -200,7 +238,12 @@ impl Fleet<'_> {
                         Ok(()) => Event::Committed { round: model.round },
                         Err(reason) => Event::CommitFailed { round: model.round, reason },
                     }),
-                    Action::Publish(event) => self.sink.publish(&event),
+                    Action::Publish(event) => {
+                        if let RunEvent::RoundCommitted { round, took_part, .. } = &event {
+                            kept.settle(took_part, *round);
+                        }
+                        self.sink.publish(&event);
+                    }
                     Action::Finish { outcome, model } => return Ended { outcome, model },
                     // Nobody is waiting for an answer.
                     Action::Answer { .. } => {}
@@ -210,10 +253,10 @@ impl Fleet<'_> {
     }
 
     /// One worker: takes jobs until the queue closes.
-    fn work(&self, queue: &Queue, results: &mpsc::SyncSender<Event>, pool: &BufferPool) {
+    fn work(&self, queue: &Queue, kept: &KeptStates, results: &mpsc::SyncSender<Event>, pool: &BufferPool) {
         while let Some(job) = queue.pop() {
             let event = match job {
-                Job::Site { site, task } => self.site_job(site, &task, pool),
+                Job::Site { site, task } => self.site_job(site, &task, kept, pool),
                 Job::Central { model } => self.central_job(&model),
             };
             if results.send(event).is_err() {
@@ -222,7 +265,7 @@ impl Fleet<'_> {
         }
     }
 
-    fn site_job(&self, site: SiteName, task: &OutTask, pool: &BufferPool) -> Event {
+    fn site_job(&self, site: SiteName, task: &OutTask, kept: &KeptStates, pool: &BufferPool) -> Event {
         let round = task.round;
         let declined = |site: SiteName, reason: String| Event::Declined { site, round, reason };
         let Some(index) = self.population.index(&site) else {
@@ -238,8 +281,19 @@ impl Fleet<'_> {
                 let mut watch = |_| {
                     if self.stop.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
                 };
-                match work.train(round, &task.model.values, pool.take(), millis, &mut watch) {
-                    Ok(update) => Event::Update { site, received: Received::screen(update) },
+                let Some(state) = kept.of(&site, task.last_counted) else {
+                    let base = task.last_counted;
+                    return declined(
+                        site,
+                        format!("its state of round {base} is lost; this is a bug, please report it"),
+                    );
+                };
+                let order = Order { round, model: &task.model.values, control: task.control.as_deref() };
+                match work.train(order, &state, pool.take(), millis, &mut watch) {
+                    Ok((update, state)) => {
+                        kept.keep(&site, task.last_counted, round, state);
+                        Event::Update { site, received: Received::screen(update) }
+                    }
                     Err(error) => declined(site, error.to_string()),
                 }
             }

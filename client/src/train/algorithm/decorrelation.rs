@@ -52,7 +52,7 @@ mod tests {
         let device = Device::flex().autodiff();
         let features = Tensor::<2>::from_data(FEATURES.map(|row| row.map(|v| v as f32)), &device).require_grad();
         let term = decorrelation(features.clone(), 0.9);
-        let gradient: Vec<f32> = features.grad(&term.backward()).unwrap().into_data().to_vec().unwrap();
+        let gradient: Vec<f32> = features.grad(&term.backward()).unwrap().into_data().try_to_vec().unwrap();
         assert!((f64::from(term.inner().into_scalar::<f32>()) - oracle(&FEATURES, 0.9)).abs() < 1e-6);
         for (at, found) in gradient.iter().enumerate() {
             let moved = |by: f64| {

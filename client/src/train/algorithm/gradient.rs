@@ -162,9 +162,9 @@ mod tests {
     }
 
     fn flat(module: &Linear, gradients: &GradientsParams) -> Vec<f32> {
-        let weight = gradients.get::<2>(module.weight.id).unwrap().into_data().to_vec::<f32>().unwrap();
+        let weight = gradients.get::<2>(module.weight.id).unwrap().into_data().try_to_vec::<f32>().unwrap();
         let bias = gradients.get::<1>(module.bias.as_ref().unwrap().id).unwrap();
-        [weight, bias.into_data().to_vec().unwrap()].concat()
+        [weight, bias.into_data().try_to_vec().unwrap()].concat()
     }
 
     #[test]

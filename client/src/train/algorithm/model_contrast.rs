@@ -60,7 +60,7 @@ mod tests {
         let options = Moon { mu: 5.0, tau: 0.5 };
         let local = tensor(&LOCAL, &recording).require_grad();
         let term = model_contrast(local.clone(), tensor(&GLOBAL, &plain), tensor(&PREVIOUS, &plain), &options);
-        let gradient: Vec<f32> = local.grad(&term.backward()).unwrap().into_data().to_vec().unwrap();
+        let gradient: Vec<f32> = local.grad(&term.backward()).unwrap().into_data().try_to_vec().unwrap();
         assert!((f64::from(term.inner().into_scalar::<f32>()) - oracle(&LOCAL, &options)).abs() < 1e-5);
         for (at, found) in gradient.iter().enumerate() {
             let moved = |by: f64| {
@@ -81,7 +81,7 @@ mod tests {
             let local = tensor(&rows, &device).require_grad();
             let global = tensor(&GLOBAL, &Device::flex());
             let term = model_contrast(local.clone(), global.clone(), global, &options);
-            let gradient: Vec<f32> = local.grad(&term.backward()).unwrap().into_data().to_vec().unwrap();
+            let gradient: Vec<f32> = local.grad(&term.backward()).unwrap().into_data().try_to_vec().unwrap();
             assert!((term.inner().into_scalar::<f32>() - 2.0_f32.ln()).abs() < 1e-6);
             assert!(gradient.iter().all(|g| g.abs() < 1e-3), "{gradient:?}");
         }

@@ -65,7 +65,7 @@ mod tests {
         let local = tensor(&LOCAL, &recording).require_grad();
         let labels = Tensor::<1, Int>::from_data([2, 0, 3], &plain);
         let term = not_true_distillation(local.clone(), tensor(&GLOBAL, &plain), labels, &options);
-        let gradient: Vec<f32> = local.grad(&term.backward()).unwrap().into_data().to_vec().unwrap();
+        let gradient: Vec<f32> = local.grad(&term.backward()).unwrap().into_data().try_to_vec().unwrap();
         let value = f64::from(term.inner().into_scalar::<f32>());
         assert!((value - oracle(&LOCAL, &GLOBAL, &LABELS, &options)).abs() < 1e-6);
         for (at, found) in gradient.iter().enumerate() {
