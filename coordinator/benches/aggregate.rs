@@ -16,8 +16,10 @@ use criterion::Criterion;
 use pulp::{Arch, Simd, WithSimd};
 use rustix::time::{ClockId, clock_gettime};
 use synod_coordinator::aggregate::{
-    BufferedSum, ExactSum, GramBlocks, Layout, Principal, Screened, Shares, Weighted, gram_blocks, mean, principal,
-    principal_from_grams, screen,
+    AggregateError, BufferedSum, Cagrad, ExactSum, FedMgda, GeometricMedian, Gram, GramBlocks, Krum, Layout, Principal,
+    Screened, Shares, Trim, Weighted, bulyan, cagrad_coefficients, combine, coordinate_median, fedmgda_coefficients,
+    geometric_median_coefficients, gram_blocks, krum_coefficients, mean, pcgrad_coefficients, principal,
+    principal_from_grams, screen, trimmed_mean,
 };
 
 /// Reads everything, at the speed of memory.
@@ -161,6 +163,28 @@ const AT_THE_END: [Operation; 5] = [
     }),
 ];
 
+/// The other rules, all updates there, the whole model as one block.
+const RULES: [Operation; 9] = [
+    AT_THE_END[0],
+    ("coordinate median", 1.0, |s| coordinate_median(&refs(&s.updates), &mut s.out).expect("finite")),
+    ("trimmed mean", 1.0, |s| {
+        trimmed_mean(&refs(&s.updates), Trim::new(0.2).expect("a fraction"), &mut s.out).expect("finite");
+    }),
+    ("geometric median", 1.0, |s| {
+        by_gram(s, |gram, shares| geometric_median_coefficients(gram, shares, GeometricMedian::default()));
+    }),
+    ("Krum", 1.0, |s| by_gram(s, |gram, _| krum_coefficients(gram, Krum { hostile: 1, keep: 1 }))),
+    ("Bulyan", 1.0, |s| bulyan(&refs(&s.updates), 1, &mut s.out).expect("enough")),
+    ("PCGrad", 1.0, |s| by_gram(s, pcgrad_coefficients)),
+    ("CAGrad", 1.0, |s| by_gram(s, |gram, shares| cagrad_coefficients(gram, shares, Cagrad::default()))),
+    ("FedMGDA+", 1.0, |s| by_gram(s, |gram, shares| fedmgda_coefficients(gram, shares, FedMgda::default()))),
+];
+
+fn by_gram(s: &mut Setting, coefficients: impl Fn(&Gram, &Shares) -> Result<Vec<f64>, AggregateError> + Sync) {
+    let Setting { layout, updates, shares, out, .. } = s;
+    combine(&refs(updates), &layout.whole(), |_, gram| coefficients(gram, shares), out).expect("finite");
+}
+
 fn refs(updates: &[Arc<[f32]>]) -> Vec<&[f32]> {
     updates.iter().map(AsRef::as_ref).collect()
 }
@@ -226,7 +250,7 @@ fn main() {
         for (model, lengths, m) in chosen {
             let mut setting = Setting::new(lengths, m);
             let mut group = criterion.benchmark_group(format!("{model} x {m}"));
-            for (name, _, operation) in ON_ARRIVAL.iter().chain(&AT_THE_END) {
+            for (name, _, operation) in ON_ARRIVAL.iter().chain(&AT_THE_END).chain(&RULES[1..]) {
                 group.bench_function(*name, |b| b.iter(|| operation(&mut setting)));
             }
         }
@@ -249,6 +273,7 @@ fn main() {
                 let taken = compare(&mut setting, &AT_THE_END, Duration::from_secs(if m > 10 { 8 } else { 4 }), cpu);
                 let bytes = (4 * parameters * m) as f64;
                 println!("    memory is read at {:.1} GB/s", bytes / taken[1] / 1e6);
+                compare(&mut setting, &RULES, Duration::from_secs(4), cpu);
                 if model == "resnet" {
                     let released = [6000.0, 8000.0].map(|ms| ms / taken[3]);
                     println!("    principal is {:.0} to {:.0} times as fast as 6 to 8 s", released[0], released[1]);

@@ -26,7 +26,7 @@ pub use data::{
     COLUMNS_MAX, CsvSource, DIGIT_ATTRIBUTES, DataPlan, Fit, INPUT_VALUES_MAX, IdxSource, Normalise, NpzSource,
     OnMissing, Source,
 };
-pub use federation::{Evaluate, OnTooFew, Partition, RoundPlan, SITES_MAX, Screening, Simulation};
+pub use federation::{Attack, Evaluate, OnTooFew, Partition, RoundPlan, SITES_MAX, Screening, Simulation};
 pub use reader::Problem;
 pub use resolved::{AnyLoss, Catalogue, PLAN_BYTES_MAX, Plan, PlanError, Refusal};
 pub use strategies::{OptionInfo, STRATEGIES, StrategyFamily, StrategyInfo};

@@ -1,7 +1,7 @@
 //! Checks that need more than one section of a plan.
 
 use super::data::{DIGIT_ATTRIBUTES, Fit, Normalise, Source};
-use super::federation::Partition;
+use super::federation::{Attack, Partition};
 use super::reader::Problems;
 use super::resolved::Plan;
 use super::strategy::{Strategy, Weighting};
@@ -11,13 +11,18 @@ use super::train::{Model, Optimiser};
 /// Adds what does not fit together to `problems`.
 pub(super) fn check_together(plan: &Plan, problems: &Problems) {
     let shape = plan.data.input_shape();
-    if matches!(plan.model, Model::Cnn | Model::Resnet8 { .. }) {
-        let fits = matches!(shape.as_slice(), [_, h, w] if *h >= 4 && *w >= 4);
+    let side_min = match plan.model {
+        Model::Cnn | Model::Resnet8 { .. } => Some(4),
+        Model::Lenet => Some(16),
+        Model::Logistic | Model::Mlp { .. } => None,
+    };
+    if let Some(side_min) = side_min {
+        let fits = matches!(shape.as_slice(), [_, h, w] if *h >= side_min && *w >= side_min);
         if !fits {
             problems.add(
                 "model",
                 None,
-                format!("the model `{}` takes images [channels, height, width] of at least 4 x 4, the data has the shape {shape:?}", plan.model.name()),
+                format!("the model `{}` takes images [channels, height, width] of at least {side_min} x {side_min}, the data has the shape {shape:?}", plan.model.name()),
                 Some("choose model = \"logistic\" or [model.mlp], or give `shape` three dimensions".to_owned()),
             );
         }
@@ -54,6 +59,16 @@ pub(super) fn check_together(plan: &Plan, problems: &Problems) {
             Some("use fit = \"site\", or [data.normalise.given] with mean and std".to_owned()),
         ),
         Some(simulation) => {
+            if matches!(simulation.attack, Some(Attack::LabelFlip { .. }))
+                && !matches!(plan.task, Task::Classification { .. })
+            {
+                problems.add(
+                    "simulation.attack.label_flip",
+                    None,
+                    "flipped labels need a task with one class per sample",
+                    Some("use task.classification, or another attack".to_owned()),
+                );
+            }
             if simulation.partition == Partition::Natural && !matches!(plan.data.source, Source::Csv(_)) {
                 problems.add(
                     "simulation.partition.natural",

@@ -10,14 +10,17 @@
 //!  ExactSum               GramBlocks / gram        on arrival, or when the round closes
 //!  (order-free sum)       (all inner products, f64)
 //!     │                      │
-//!   mean              principal / fedgh            one coefficient per update and block
+//!   mean              principal, fedgh, PCGrad, CAGrad, FedMGDA+,
+//!                     geometric median, Krum       one coefficient per update and block
 //!                            │
-//!                      weighted_sum                one pass over the updates
+//!                 combine ── weighted_sum          one pass over the updates
+//!
+//!   coordinate median, trimmed mean, Bulyan        order statistics of every parameter, one pass
 //! ```
 //!
 //! Two ways lead to results that do not depend on the order of arrival. A sum goes through [`ExactSum`], whose additions
-//! are integer additions and commute. Whatever holds the updates ([`principal`], [`fedgh`], [`weighted_sum`]) works on
-//! them **in the order given**: the caller sorts by client id first, or lets [`GramBlocks`] sort by its key.
+//! are integer additions and commute. Whatever holds the updates (all but the sums) works on them **in the order given**:
+//! the caller sorts by client id first, or lets [`GramBlocks`] sort by its key.
 //!
 //! Parallel parts split ranges of parameters, never updates, and run on rayon's current pool.
 
