@@ -74,6 +74,24 @@ pub fn classification(
     Ok([batch, classes])
 }
 
+/// As [`classification`], for losses that compare the true class with others.
+///
+/// # Errors
+/// As [`classification`]; [`LossError::Shape`] also for a single class.
+pub fn several_classes(
+    loss: &'static str,
+    logits: &Tensor<2>,
+    targets: &Tensor<1, Int>,
+) -> Result<[usize; 2], LossError> {
+    match classification(loss, logits, targets)? {
+        [batch, 1] => {
+            let expected = format!("[{batch}, classes] with at least 2 classes");
+            Err(LossError::Shape { loss, tensor: "logits", expected, found: vec![batch, 1] })
+        }
+        shape => Ok(shape),
+    }
+}
+
 /// Checks that a matrix has at least one row and one column and returns its shape.
 ///
 /// # Errors

@@ -57,6 +57,7 @@ mod reduce;
 pub mod registry;
 pub mod regression;
 pub mod regulariser;
+mod stable;
 mod state;
 
 pub use error::{ConfigError, LossError};

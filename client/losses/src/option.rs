@@ -21,3 +21,18 @@ pub(crate) fn validate_per_class(option: &'static str, weights: Option<&[f64]>) 
     }
     Ok(())
 }
+
+/// Checks an option that must be finite and greater than 0.
+pub(crate) fn positive(option: &'static str, value: f64) -> Result<(), ConfigError> {
+    if value.is_finite() && value > 0.0 {
+        Ok(())
+    } else {
+        Err(ConfigError::new(option, value, "a finite number above 0"))
+    }
+}
+
+/// Checks an option that must be finite and at least 0.
+pub(crate) fn not_negative(option: &'static str, value: f64) -> Result<(), ConfigError> {
+    const ALLOWED: &str = "a finite number of at least 0";
+    if value.is_finite() && value >= 0.0 { Ok(()) } else { Err(ConfigError::new(option, value, ALLOWED)) }
+}

@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::classification::{cross_entropy, focal};
+use crate::classification::{aldr_kl, comp_sum, cross_entropy, focal, ldr_kl, smooth_adv_comp_sum, z_loss};
 use crate::error::LossError;
 use crate::info::{LossInfo, Objective, Role, TaskKind};
 use crate::multilabel::bce;
@@ -114,6 +114,11 @@ losses! {
     losses {
         CrossEntropy(cross_entropy::Config) = "cross_entropy",
         Focal(focal::Config) = "focal",
+        CompSum(comp_sum::Config) = "comp_sum",
+        SmoothAdvCompSum(smooth_adv_comp_sum::Config) = "smooth_adv_comp_sum",
+        ZLoss(z_loss::Config) = "z_loss",
+        LdrKl(ldr_kl::Config) = "ldr_kl",
+        AldrKl(aldr_kl::Config) = "aldr_kl",
         BinaryCrossEntropy(bce::Config) = "binary_cross_entropy",
         Mse(mse::Config) = "mse",
         Mae(mae::Config) = "mae",
@@ -139,7 +144,10 @@ impl LossConfig {
     /// The loss as one that remembers from step to step, if it does: then training must go through
     /// [`Remembering::objective`]. Without memory every sample counts as one seen for the first time.
     pub fn remembering(&self) -> Option<&dyn Remembering> {
-        None
+        match self {
+            Self::AldrKl(config) => Some(config),
+            _ => None,
+        }
     }
 
     /// What the zoo knows about the loss or term called `name`.
