@@ -50,6 +50,7 @@ mod error;
 #[cfg(feature = "golden")]
 pub mod golden;
 mod gradient;
+mod host;
 mod info;
 pub mod multilabel;
 mod option;

@@ -6,7 +6,9 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::classification::{aldr_kl, comp_sum, cross_entropy, focal, ldr_kl, smooth_adv_comp_sum, z_loss};
+use crate::classification::{
+    aldr_kl, comp_sum, cross_entropy, ensloss, focal, ldr_kl, linear_step, smooth_adv_comp_sum, z_loss,
+};
 use crate::error::LossError;
 use crate::info::{LossInfo, Objective, Role, TaskKind};
 use crate::multilabel::bce;
@@ -119,6 +121,7 @@ losses! {
         ZLoss(z_loss::Config) = "z_loss",
         LdrKl(ldr_kl::Config) = "ldr_kl",
         AldrKl(aldr_kl::Config) = "aldr_kl",
+        Ensloss(ensloss::Config) = "ensloss",
         BinaryCrossEntropy(bce::Config) = "binary_cross_entropy",
         Mse(mse::Config) = "mse",
         Mae(mae::Config) = "mae",
@@ -126,6 +129,7 @@ losses! {
         GaussianNll(gaussian_nll::Config) = "gaussian_nll",
     }
     terms {
+        linear_step::Config,
         margin_control::Config,
     }
 }

@@ -51,6 +51,12 @@ impl<'a> Inputs<'a> {
         Ok(tensor)
     }
 
+    /// A float input of `D` dimensions in double precision that records nothing, for what is not differentiated.
+    pub(crate) fn double<const D: usize>(&self, name: &str) -> Result<Tensor<D>, GoldenError> {
+        let (array, shape) = self.array::<D>(name)?;
+        Ok(Tensor::from_data(TensorData::new(array.data.clone(), shape), (&self.device, DType::F64)))
+    }
+
     /// A single number given as a tensor without or with one entry, as `[1]`.
     pub(crate) fn scalar(&self, name: &str) -> Result<Tensor<1>, GoldenError> {
         let array = self.host(name)?;
