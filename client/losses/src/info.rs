@@ -38,6 +38,12 @@ pub enum TaskKind {
     SelfSupervised,
     /// Learning from another model's outputs.
     Distillation,
+    /// Real numbers, with more than predictions and targets: bags, a bottleneck, weights, pairs.
+    RegressionInContext,
+    /// A real number per point of a map: `[batch, height, width]`.
+    Maps,
+    /// Density of the data, or how unlikely a sample is.
+    Density,
 }
 
 impl TaskKind {
@@ -52,6 +58,9 @@ impl TaskKind {
             Self::Retrieval => "embeddings with labels or pairs",
             Self::SelfSupervised => "embeddings of two views",
             Self::Distillation => "outputs of two models",
+            Self::RegressionInContext => "predicted and true numbers with bags, pairs, weights or a bottleneck",
+            Self::Maps => "predicted and true maps",
+            Self::Density => "densities of samples",
         }
     }
 }

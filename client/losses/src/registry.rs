@@ -7,6 +7,10 @@
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::classification::{cross_entropy, focal};
+use crate::distillation::{
+    align_gradients, binary_kl, binary_kl_norm, dual_head, f_distill, f_distill_discriminator, f_divergence,
+    group_guidance, kl_top, knowledge_distillation, landmark, landmark_assist, soft_landmarks,
+};
 use crate::error::LossError;
 use crate::info::{LossInfo, Objective, Role, TaskKind};
 use crate::multilabel::bce;
@@ -119,9 +123,22 @@ losses! {
         Mae(mae::Config) = "mae",
         Huber(huber::Config) = "huber",
         GaussianNll(gaussian_nll::Config) = "gaussian_nll",
+        KnowledgeDistillation(knowledge_distillation::Config) = "knowledge_distillation",
+        BinaryKl(binary_kl::Config) = "binary_kl",
+        BinaryKlNorm(binary_kl_norm::Config) = "binary_kl_norm",
+        DualHead(dual_head::Config) = "dual_head",
+        LandmarkKd(landmark::Config) = "landmark_kd",
+        KlTop(kl_top::Config) = "kl_top",
+        FDivergence(f_divergence::Config) = "f_divergence",
+        FDistill(f_distill::Config) = "f_distill",
+        FDistillDiscriminator(f_distill_discriminator::Config) = "f_distill_discriminator",
+        GroupGuidance(group_guidance::Config) = "group_guidance",
     }
     terms {
         margin_control::Config,
+        align_gradients::Config,
+        landmark_assist::Config,
+        soft_landmarks::Config,
     }
 }
 
