@@ -137,3 +137,18 @@ pub fn per_class(
         _ => Ok(()),
     }
 }
+
+/// Checks that a vector has `len` entries.
+///
+/// # Errors
+/// [`LossError::EmptyBatch`] if it should have none, [`LossError::Shape`] if it has another number.
+pub fn vector(loss: &'static str, name: &'static str, tensor: &Tensor<1>, len: usize) -> Result<(), LossError> {
+    match tensor.dims() {
+        _ if len == 0 => Err(LossError::EmptyBatch { loss }),
+        [found] if found == len => Ok(()),
+        found => {
+            let expected = format!("[{len}]");
+            Err(LossError::Shape { loss, tensor: name, expected, found: found.to_vec() })
+        }
+    }
+}

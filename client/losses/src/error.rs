@@ -67,6 +67,17 @@ pub enum LossError {
         value: f64,
     },
 
+    /// Numbers on the host are not what the loss needs.
+    #[error("{loss} cannot use {input}: {problem}")]
+    Value {
+        /// Name of the loss or of the step.
+        loss: &'static str,
+        /// Which of its inputs.
+        input: &'static str,
+        /// What is wrong and what is needed.
+        problem: String,
+    },
+
     /// Per-class options do not match the number of classes.
     #[error(
         "option `{option}` of {loss} has {given} entries, the model has {classes} classes; give one number for each \

@@ -48,6 +48,12 @@ pub enum TaskKind {
     Calibration,
     /// Removing what a finished model learned of some samples.
     Unlearning,
+    /// Real numbers, with more than predictions and targets: bags, a bottleneck, weights, pairs.
+    RegressionInContext,
+    /// A real number per point of a map: `[batch, height, width]`.
+    Maps,
+    /// Density of the data, or how unlikely a sample is.
+    Density,
 }
 
 impl TaskKind {
@@ -67,6 +73,9 @@ impl TaskKind {
             Self::OneClass => "embeddings of one class",
             Self::Calibration => "logits, labels and a temperature per sample",
             Self::Unlearning => "logits of samples to forget and of template answers",
+            Self::RegressionInContext => "predicted and true numbers with bags, pairs, weights or a bottleneck",
+            Self::Maps => "predicted and true maps",
+            Self::Density => "densities of samples",
         }
     }
 }

@@ -9,6 +9,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::classification::{
     aldr_kl, comp_sum, cross_entropy, ensloss, focal, ldr_kl, linear_step, smooth_adv_comp_sum, z_loss,
 };
+use crate::distillation::{
+    align_gradients, binary_kl, binary_kl_norm, dual_head, f_distill, f_distill_discriminator, f_divergence,
+    group_guidance, kl_top, knowledge_distillation, landmark, landmark_assist, soft_landmarks,
+};
 use crate::error::LossError;
 use crate::info::{LossInfo, Objective, Role, TaskKind};
 use crate::multilabel::bce;
@@ -127,10 +131,23 @@ losses! {
         Mae(mae::Config) = "mae",
         Huber(huber::Config) = "huber",
         GaussianNll(gaussian_nll::Config) = "gaussian_nll",
+        KnowledgeDistillation(knowledge_distillation::Config) = "knowledge_distillation",
+        BinaryKl(binary_kl::Config) = "binary_kl",
+        BinaryKlNorm(binary_kl_norm::Config) = "binary_kl_norm",
+        DualHead(dual_head::Config) = "dual_head",
+        LandmarkKd(landmark::Config) = "landmark_kd",
+        KlTop(kl_top::Config) = "kl_top",
+        FDivergence(f_divergence::Config) = "f_divergence",
+        FDistill(f_distill::Config) = "f_distill",
+        FDistillDiscriminator(f_distill_discriminator::Config) = "f_distill_discriminator",
+        GroupGuidance(group_guidance::Config) = "group_guidance",
     }
     terms {
         linear_step::Config,
         margin_control::Config,
+        align_gradients::Config,
+        landmark_assist::Config,
+        soft_landmarks::Config,
     }
 }
 

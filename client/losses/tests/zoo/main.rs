@@ -1,6 +1,7 @@
 //! The whole zoo: golden numbers, naive oracles, finite differences, laws and extremes.
 
 mod classification;
+mod distillation;
 mod edges;
 mod golden;
 mod laws;
