@@ -47,6 +47,7 @@
 pub mod check;
 pub mod classification;
 mod error;
+mod geometry;
 #[cfg(feature = "golden")]
 pub mod golden;
 mod gradient;

@@ -9,7 +9,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::classification::{cross_entropy, focal};
 use crate::error::LossError;
 use crate::info::{LossInfo, Objective, Role, TaskKind};
-use crate::multilabel::bce;
+use crate::multilabel::comic::{balancer, corrector, modifier};
+use crate::multilabel::{bce, decoupled_softmax, soft_top_k, softmax};
 use crate::regression::{gaussian_nll, huber, mae, mse};
 use crate::regulariser::margin_control;
 use crate::state::Remembering;
@@ -115,6 +116,11 @@ losses! {
         CrossEntropy(cross_entropy::Config) = "cross_entropy",
         Focal(focal::Config) = "focal",
         BinaryCrossEntropy(bce::Config) = "binary_cross_entropy",
+        ComicModifier(modifier::Config) = "comic_modifier",
+        ComicCorrector(corrector::Config) = "comic_corrector",
+        DecoupledSoftmax(decoupled_softmax::Config) = "decoupled_softmax",
+        MultilabelSoftmax(softmax::Config) = "multilabel_softmax",
+        SoftTopK(soft_top_k::Config) = "soft_top_k",
         Mse(mse::Config) = "mse",
         Mae(mae::Config) = "mae",
         Huber(huber::Config) = "huber",
@@ -122,6 +128,7 @@ losses! {
     }
     terms {
         margin_control::Config,
+        balancer::Config,
     }
 }
 
@@ -139,7 +146,11 @@ impl LossConfig {
     /// The loss as one that remembers from step to step, if it does: then training must go through
     /// [`Remembering::objective`]. Without memory every sample counts as one seen for the first time.
     pub fn remembering(&self) -> Option<&dyn Remembering> {
-        None
+        match self {
+            Self::ComicModifier(config) => Some(config),
+            Self::ComicCorrector(config) => Some(config),
+            _ => None,
+        }
     }
 
     /// What the zoo knows about the loss or term called `name`.

@@ -42,6 +42,21 @@ pub enum Targets {
     Matrix(Tensor<2>),
 }
 
+impl Targets {
+    /// A row per sample.
+    pub(crate) fn matrix(self, loss: &'static str) -> Result<Tensor<2>, LossError> {
+        match self {
+            Self::Matrix(targets) => Ok(targets),
+            Self::Labels(labels) => Err(LossError::Shape {
+                loss,
+                tensor: "targets",
+                expected: "[batch, classes]".to_owned(),
+                found: labels.dims().to_vec(),
+            }),
+        }
+    }
+}
+
 /// A loss that remembers.
 pub trait Remembering {
     /// The state before the first step at a site.
