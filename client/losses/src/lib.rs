@@ -48,6 +48,7 @@ pub mod check;
 pub mod classification;
 pub mod distillation;
 mod error;
+mod geometry;
 #[cfg(feature = "golden")]
 pub mod golden;
 mod gradient;

@@ -1,5 +1,7 @@
 //! What the options of losses in several families share.
 
+use std::fmt::Display;
+
 use burn::tensor::{Tensor, TensorData};
 
 use crate::error::ConfigError;
@@ -129,4 +131,24 @@ pub(crate) fn validate<T: std::fmt::Debug>(
     allowed: &Allowed<T>,
 ) -> Result<(), ConfigError> {
     if (allowed.test)(value) { Ok(()) } else { Err(ConfigError::new(option, format!("{value:?}"), allowed.text)) }
+}
+
+/// Checks that an option is finite and above 0.
+pub(crate) fn positive(option: &'static str, value: f64) -> Result<(), ConfigError> {
+    require(option, value, value.is_finite() && value > 0.0, "a finite number above 0")
+}
+
+/// Checks that an option is finite and at least 0.
+pub(crate) fn not_negative(option: &'static str, value: f64) -> Result<(), ConfigError> {
+    require(option, value, value.is_finite() && value >= 0.0, "a finite number of at least 0")
+}
+
+/// Refuses an option that is not as it must be.
+pub(crate) fn require(
+    option: &'static str,
+    value: impl Display,
+    holds: bool,
+    allowed: &'static str,
+) -> Result<(), ConfigError> {
+    if holds { Ok(()) } else { Err(ConfigError::new(option, value, allowed)) }
 }

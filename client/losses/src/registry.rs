@@ -15,7 +15,8 @@ use crate::distillation::{
 };
 use crate::error::LossError;
 use crate::info::{LossInfo, Objective, Role, TaskKind};
-use crate::multilabel::bce;
+use crate::multilabel::comic::{balancer, corrector, modifier};
+use crate::multilabel::{bce, decoupled_softmax, soft_top_k, softmax};
 use crate::regression::{gaussian_nll, huber, mae, mse};
 use crate::regulariser::margin_control;
 use crate::state::Remembering;
@@ -127,6 +128,11 @@ losses! {
         AldrKl(aldr_kl::Config) = "aldr_kl",
         Ensloss(ensloss::Config) = "ensloss",
         BinaryCrossEntropy(bce::Config) = "binary_cross_entropy",
+        ComicModifier(modifier::Config) = "comic_modifier",
+        ComicCorrector(corrector::Config) = "comic_corrector",
+        DecoupledSoftmax(decoupled_softmax::Config) = "decoupled_softmax",
+        MultilabelSoftmax(softmax::Config) = "multilabel_softmax",
+        SoftTopK(soft_top_k::Config) = "soft_top_k",
         Mse(mse::Config) = "mse",
         Mae(mae::Config) = "mae",
         Huber(huber::Config) = "huber",
@@ -148,6 +154,7 @@ losses! {
         align_gradients::Config,
         landmark_assist::Config,
         soft_landmarks::Config,
+        balancer::Config,
     }
 }
 
@@ -167,6 +174,8 @@ impl LossConfig {
     pub fn remembering(&self) -> Option<&dyn Remembering> {
         match self {
             Self::AldrKl(config) => Some(config),
+            Self::ComicModifier(config) => Some(config),
+            Self::ComicCorrector(config) => Some(config),
             _ => None,
         }
     }

@@ -12,10 +12,3 @@ pub(crate) fn expm1<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     // From tanh(x/2) = (e^x - 1) / (e^x + 1).
     (x.clone() * 0.5).tanh() * (x.exp() + 1.0)
 }
-
-/// Euclidean norm of each row, `[rows, 1]`. The gradient of a zero row is 0.
-pub(crate) fn row_norm(rows: Tensor<2>) -> Tensor<2> {
-    let squares = (rows.clone() * rows).sum_dim(1);
-    let zero = squares.clone().equal_scalar(0.0);
-    squares.mask_fill(zero.clone(), 1.0).sqrt().mask_fill(zero, 0.0)
-}

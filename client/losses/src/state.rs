@@ -53,6 +53,19 @@ impl Targets {
             }
         }
     }
+
+    /// A row per sample.
+    pub(crate) fn matrix(self, loss: &'static str) -> Result<Tensor<2>, LossError> {
+        match self {
+            Self::Matrix(targets) => Ok(targets),
+            Self::Labels(labels) => Err(LossError::Shape {
+                loss,
+                tensor: "targets",
+                expected: "[batch, classes]".to_owned(),
+                found: labels.dims().to_vec(),
+            }),
+        }
+    }
 }
 
 /// A loss that remembers.

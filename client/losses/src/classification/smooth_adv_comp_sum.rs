@@ -49,9 +49,9 @@ use serde::{Deserialize, Serialize};
 use super::comp_sum::phi;
 use crate::check;
 use crate::error::{ConfigError, LossError};
+use crate::geometry::root;
 use crate::info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
 use crate::option::{not_negative, positive};
-use crate::stable::row_norm;
 
 const NAME: &str = "smooth_adv_comp_sum";
 
@@ -156,5 +156,5 @@ pub fn smooth_adv_comp_sum(
     // The entry of the true class is 0 and adds nothing.
     let moved = logits_adv - logits;
     let margins = moved.clone().gather(1, index) - moved;
-    Ok(Parts { natural, shift: row_norm(margins).reshape([batch]) })
+    Ok(Parts { natural, shift: root(margins.square().sum_dim(1)).reshape([batch]) })
 }
