@@ -6,8 +6,9 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::classification::hyp_oc::{hyp_ce, hyp_pc, pseudo_negative, to_poincare, total as hyp_oc};
 use crate::classification::{
-    aldr_kl, comp_sum, cross_entropy, ensloss, focal, ldr_kl, linear_step, smooth_adv_comp_sum, z_loss,
+    aldr_kl, comp_sum, cross_entropy, ensloss, focal, ldr_kl, linear_step, naive_bayes, smooth_adv_comp_sum, z_loss,
 };
 use crate::distillation::{
     align_gradients, binary_kl, binary_kl_norm, dual_head, f_distill, f_distill_discriminator, f_divergence,
@@ -127,6 +128,8 @@ losses! {
         LdrKl(ldr_kl::Config) = "ldr_kl",
         AldrKl(aldr_kl::Config) = "aldr_kl",
         Ensloss(ensloss::Config) = "ensloss",
+        HypCe(hyp_ce::Config) = "hyp_ce",
+        HypOc(hyp_oc::Config) = "hyp_oc",
         BinaryCrossEntropy(bce::Config) = "binary_cross_entropy",
         ComicModifier(modifier::Config) = "comic_modifier",
         ComicCorrector(corrector::Config) = "comic_corrector",
@@ -150,6 +153,10 @@ losses! {
     }
     terms {
         linear_step::Config,
+        hyp_pc::Config,
+        to_poincare::Config,
+        pseudo_negative::Config,
+        naive_bayes::Config,
         margin_control::Config,
         align_gradients::Config,
         landmark_assist::Config,

@@ -40,8 +40,13 @@ impl Evaluator {
 }
 
 /// The evaluators of every family.
-const FAMILIES: &[&[Evaluator]] =
-    &[classification::GOLDEN, multilabel::GOLDEN, distillation::GOLDEN, regulariser::GOLDEN];
+const FAMILIES: &[&[Evaluator]] = &[
+    classification::GOLDEN,
+    classification::hyp_oc::GOLDEN,
+    multilabel::GOLDEN,
+    distillation::GOLDEN,
+    regulariser::GOLDEN,
+];
 
 /// The evaluators of `objective` in files about `subject`: those of that subject, or else those for any file, or else
 /// those of the only subject that has an objective of this name.
