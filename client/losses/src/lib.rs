@@ -44,6 +44,7 @@
 //!
 //! Tensors carry their backend and whether gradients are recorded; nothing here names a backend.
 
+pub mod calibration;
 pub mod check;
 pub mod classification;
 pub mod distillation;

@@ -6,6 +6,7 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::calibration::{calibration_error, correctness_aware, correctness_calibrator, temperature_scaling};
 use crate::classification::hyp_oc::{hyp_ce, hyp_pc, pseudo_negative, to_poincare, total as hyp_oc};
 use crate::classification::{
     aldr_kl, comp_sum, cross_entropy, ensloss, focal, ldr_kl, linear_step, naive_bayes, smooth_adv_comp_sum, z_loss,
@@ -130,6 +131,7 @@ losses! {
         Ensloss(ensloss::Config) = "ensloss",
         HypCe(hyp_ce::Config) = "hyp_ce",
         HypOc(hyp_oc::Config) = "hyp_oc",
+        CorrectnessAware(correctness_aware::Config) = "correctness_aware",
         BinaryCrossEntropy(bce::Config) = "binary_cross_entropy",
         ComicModifier(modifier::Config) = "comic_modifier",
         ComicCorrector(corrector::Config) = "comic_corrector",
@@ -157,6 +159,9 @@ losses! {
         to_poincare::Config,
         pseudo_negative::Config,
         naive_bayes::Config,
+        correctness_calibrator::Config,
+        temperature_scaling::Config,
+        calibration_error::Config,
         margin_control::Config,
         align_gradients::Config,
         landmark_assist::Config,

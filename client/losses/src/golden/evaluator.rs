@@ -4,6 +4,7 @@ use burn::tensor::{Int, Tensor};
 
 use super::format::GoldenError;
 use super::inputs::{Inputs, numbers};
+use crate::calibration;
 use crate::classification::{self, per_sample, softmax_objective};
 use crate::distillation;
 use crate::error::LossError;
@@ -44,6 +45,7 @@ const FAMILIES: &[&[Evaluator]] = &[
     classification::GOLDEN,
     classification::hyp_oc::GOLDEN,
     multilabel::GOLDEN,
+    calibration::GOLDEN,
     distillation::GOLDEN,
     regulariser::GOLDEN,
 ];
