@@ -20,7 +20,7 @@ use crate::info::{LossInfo, Objective, Role, TaskKind};
 use crate::multilabel::comic::{balancer, corrector, modifier};
 use crate::multilabel::{bce, decoupled_softmax, soft_top_k, softmax};
 use crate::regression::{gaussian_nll, huber, mae, mse};
-use crate::regulariser::margin_control;
+use crate::regulariser::{margin_control, signed_measure, weight_distribution, wgsef};
 use crate::state::Remembering;
 
 macro_rules! losses {
@@ -163,6 +163,9 @@ losses! {
         temperature_scaling::Config,
         calibration_error::Config,
         margin_control::Config,
+        wgsef::Config,
+        weight_distribution::Config,
+        signed_measure::Config,
         align_gradients::Config,
         landmark_assist::Config,
         soft_landmarks::Config,
