@@ -63,6 +63,7 @@ pub mod regression;
 pub mod regulariser;
 mod stable;
 mod state;
+pub mod unlearning;
 
 pub use error::{ConfigError, LossError};
 pub use info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};

@@ -22,6 +22,7 @@ use crate::multilabel::{bce, decoupled_softmax, soft_top_k, softmax};
 use crate::regression::{gaussian_nll, huber, mae, mse};
 use crate::regulariser::{margin_control, signed_measure, weight_distribution, wgsef};
 use crate::state::Remembering;
+use crate::unlearning::flat;
 
 macro_rules! losses {
     (
@@ -132,6 +133,7 @@ losses! {
         HypCe(hyp_ce::Config) = "hyp_ce",
         HypOc(hyp_oc::Config) = "hyp_oc",
         CorrectnessAware(correctness_aware::Config) = "correctness_aware",
+        Flat(flat::Config) = "flat",
         BinaryCrossEntropy(bce::Config) = "binary_cross_entropy",
         ComicModifier(modifier::Config) = "comic_modifier",
         ComicCorrector(corrector::Config) = "comic_corrector",

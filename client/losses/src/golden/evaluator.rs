@@ -12,6 +12,7 @@ use crate::multilabel;
 use crate::reduce::{Reduction, reduce_weighted};
 use crate::registry::LossConfig;
 use crate::regulariser;
+use crate::unlearning;
 
 /// Computes one objective of golden files.
 pub(crate) struct Evaluator {
@@ -48,6 +49,7 @@ const FAMILIES: &[&[Evaluator]] = &[
     calibration::GOLDEN,
     distillation::GOLDEN,
     regulariser::GOLDEN,
+    unlearning::GOLDEN,
 ];
 
 /// The evaluators of `objective` in files about `subject`: those of that subject, or else those for any file, or else

@@ -12,4 +12,6 @@ mod multilabel;
 mod oracle;
 mod reduction;
 mod regression;
+mod regulariser;
 mod support;
+mod unlearning;
