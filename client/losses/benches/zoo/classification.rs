@@ -46,7 +46,7 @@ fn random_derivatives(batch: usize) -> Case {
 fn on_embeddings([batch, width]: [usize; 2]) -> Vec<Case> {
     let size = [batch, width];
     let planes = Hyperplanes { a_vals: normal([2, width]), p_vals: normal([2, width]) };
-    let base = || Tensor::zeros([width], &crate::device());
+    let base = move || Tensor::zeros([width], &crate::device());
     let (origin, map) = (base(), to_poincare::Config::default());
     let total = Case::new("hyp_oc", size, normal(size), move |features| {
         Ok(hyp_oc::hyp_oc(features, base(), planes.clone(), &hyp_oc::total::Config::default())?.total())

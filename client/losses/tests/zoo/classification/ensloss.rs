@@ -65,7 +65,7 @@ fn degenerate_batches_are_values_or_errors() {
     assert!(matches!(refuse(&[1.0, 1.0], &[1], &[0.0, 1.0]), LossError::Shape { tensor: "labels", .. }));
     assert!(matches!(refuse(&[f64::NAN], &[1], &[0.0]), LossError::NotFinite { tensor: "scores", .. }));
     assert!(matches!(refuse(&[1.0], &[1], &[f64::INFINITY]), LossError::NotFinite { tensor: "normals", .. }));
-    let empty = vector(&[0.0]).slice([0..0]);
+    let empty = vector(&[0.0]).slice(0..0);
     assert!(matches!(ensloss(empty.clone(), &labels(&[0]), &empty, &config), Err(LossError::EmptyBatch { .. })));
     for config in [Config::default().with_lambda(1.1), Config::default().with_cap(0.0)] {
         assert!(config.validate().is_err());

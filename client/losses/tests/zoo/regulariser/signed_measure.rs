@@ -14,7 +14,7 @@ const EDGES: [[usize; 2]; 13] =
 
 fn points(values: &[f64], edges: &[[usize; 2]], kind: Kind) -> Vec<Point> {
     let config = Config::default().with_kind(kind);
-    signed_measure(&leaf(values, [values.len() / 2, 2]), edges, &config).unwrap()
+    signed_measure(&leaf(values, [values.len() / 2, 2]), edges, &config).expect("the inputs are valid")
 }
 
 /// Components and Euler number of what is present at a place, by walking the graph.
