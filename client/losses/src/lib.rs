@@ -37,6 +37,7 @@
 //! ```
 //!
 //! - [`multilabel`] and [`regression`] have the same two entries for their tasks, `per_sample` and `objective`.
+//! - [`metric`] is for embeddings with labels; its losses need more than a plan gives and are called as functions.
 //! - A loss that remembers something of each sample is [`Remembering`]; its state is the site's.
 //! - [`registry`] lists everything there is; [`LossConfig`] is any of the losses, by name.
 //! - [`check`] says which inputs are checked when. No loss waits for the device in order to check values.
@@ -52,6 +53,7 @@ mod geometry;
 pub mod golden;
 mod gradient;
 mod info;
+pub mod metric;
 pub mod multilabel;
 mod option;
 mod reduce;

@@ -9,6 +9,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::classification::{cross_entropy, focal};
 use crate::error::LossError;
 use crate::info::{LossInfo, Objective, Role, TaskKind};
+use crate::metric::metrix;
+use crate::metric::{
+    adaptive_triplet, contrastive, icnn, multi_similarity, proto_triplet, proxy_anchor, triplet, triplet_with_spread,
+};
 use crate::multilabel::comic::{balancer, corrector, modifier};
 use crate::multilabel::{bce, decoupled_softmax, soft_top_k, softmax};
 use crate::regression::{gaussian_nll, huber, mae, mse};
@@ -121,6 +125,17 @@ losses! {
         DecoupledSoftmax(decoupled_softmax::Config) = "decoupled_softmax",
         MultilabelSoftmax(softmax::Config) = "multilabel_softmax",
         SoftTopK(soft_top_k::Config) = "soft_top_k",
+        Contrastive(contrastive::Config) = "contrastive",
+        Triplet(triplet::Config) = "triplet",
+        MultiSimilarity(multi_similarity::Config) = "multi_similarity",
+        ProxyAnchor(proxy_anchor::Config) = "proxy_anchor",
+        ProtoTriplet(proto_triplet::Config) = "proto_triplet",
+        Icnn(icnn::Config) = "icnn",
+        AdaptiveTriplet(adaptive_triplet::Config) = "adaptive_triplet",
+        TripletWithSpread(triplet_with_spread::Config) = "triplet_with_spread",
+        MetrixContrastive(metrix::contrastive::Config) = "metrix_contrastive",
+        MetrixMultiSimilarity(metrix::multi_similarity::Config) = "metrix_multi_similarity",
+        MetrixProxyAnchor(metrix::proxy_anchor::Config) = "metrix_proxy_anchor",
         Mse(mse::Config) = "mse",
         Mae(mae::Config) = "mae",
         Huber(huber::Config) = "huber",

@@ -5,6 +5,7 @@ mod golden;
 mod laws;
 mod listing;
 mod matrices;
+mod metric;
 mod multilabel;
 mod oracle;
 mod reduction;
