@@ -6,7 +6,13 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::classification::{cross_entropy, focal};
+use crate::classification::{
+    aldr_kl, comp_sum, cross_entropy, ensloss, focal, ldr_kl, linear_step, smooth_adv_comp_sum, z_loss,
+};
+use crate::distillation::{
+    align_gradients, binary_kl, binary_kl_norm, dual_head, f_distill, f_distill_discriminator, f_divergence,
+    group_guidance, kl_top, knowledge_distillation, landmark, landmark_assist, soft_landmarks,
+};
 use crate::error::LossError;
 use crate::info::{LossInfo, Objective, Role, TaskKind};
 use crate::metric::metrix;
@@ -15,8 +21,10 @@ use crate::metric::{
 };
 use crate::multilabel::comic::{balancer, corrector, modifier};
 use crate::multilabel::{bce, decoupled_softmax, soft_top_k, softmax};
-use crate::regression::{gaussian_nll, huber, mae, mse};
+use crate::regression::{gaussian_nll, huber, mae, mse, object_depth};
 use crate::regulariser::margin_control;
+use crate::segmentation::raters::{energy_distance, frechet, pulaski, sinkhorn, soft_ged};
+use crate::segmentation::{betti, bev_dice, dice, focal_tversky, mip, tversky};
 use crate::state::Remembering;
 
 macro_rules! losses {
@@ -119,6 +127,12 @@ losses! {
     losses {
         CrossEntropy(cross_entropy::Config) = "cross_entropy",
         Focal(focal::Config) = "focal",
+        CompSum(comp_sum::Config) = "comp_sum",
+        SmoothAdvCompSum(smooth_adv_comp_sum::Config) = "smooth_adv_comp_sum",
+        ZLoss(z_loss::Config) = "z_loss",
+        LdrKl(ldr_kl::Config) = "ldr_kl",
+        AldrKl(aldr_kl::Config) = "aldr_kl",
+        Ensloss(ensloss::Config) = "ensloss",
         BinaryCrossEntropy(bce::Config) = "binary_cross_entropy",
         ComicModifier(modifier::Config) = "comic_modifier",
         ComicCorrector(corrector::Config) = "comic_corrector",
@@ -140,10 +154,38 @@ losses! {
         Mae(mae::Config) = "mae",
         Huber(huber::Config) = "huber",
         GaussianNll(gaussian_nll::Config) = "gaussian_nll",
+        ObjectDepth(object_depth::Config) = "object_depth",
+        Dice(dice::Config) = "dice",
+        Tversky(tversky::Config) = "tversky",
+        FocalTversky(focal_tversky::Config) = "focal_tversky",
+        BevDice(bev_dice::Config) = "bev_dice",
+        Mip(mip::Config) = "mip",
+        EnergyDistance(energy_distance::Config) = "energy_distance",
+        Sinkhorn(sinkhorn::Config) = "sinkhorn",
+        Frechet(frechet::Config) = "frechet",
+        SoftGed(soft_ged::Config) = "soft_ged",
+        Pulaski(pulaski::Config) = "pulaski",
+        BettiMatching(betti::loss::Config) = "betti_matching",
+        DiceBettiMatching(betti::with_dice::Config) = "dice_betti_matching",
+        KnowledgeDistillation(knowledge_distillation::Config) = "knowledge_distillation",
+        BinaryKl(binary_kl::Config) = "binary_kl",
+        BinaryKlNorm(binary_kl_norm::Config) = "binary_kl_norm",
+        DualHead(dual_head::Config) = "dual_head",
+        LandmarkKd(landmark::Config) = "landmark_kd",
+        KlTop(kl_top::Config) = "kl_top",
+        FDivergence(f_divergence::Config) = "f_divergence",
+        FDistill(f_distill::Config) = "f_distill",
+        FDistillDiscriminator(f_distill_discriminator::Config) = "f_distill_discriminator",
+        GroupGuidance(group_guidance::Config) = "group_guidance",
     }
     terms {
+        linear_step::Config,
         margin_control::Config,
+        align_gradients::Config,
+        landmark_assist::Config,
+        soft_landmarks::Config,
         balancer::Config,
+        betti::error::Config,
     }
 }
 
@@ -162,6 +204,7 @@ impl LossConfig {
     /// [`Remembering::objective`]. Without memory every sample counts as one seen for the first time.
     pub fn remembering(&self) -> Option<&dyn Remembering> {
         match self {
+            Self::AldrKl(config) => Some(config),
             Self::ComicModifier(config) => Some(config),
             Self::ComicCorrector(config) => Some(config),
             _ => None,

@@ -43,6 +43,17 @@ pub enum Targets {
 }
 
 impl Targets {
+    /// The labels of a batch, for the classification loss `loss`.
+    pub(crate) fn labels(self, loss: &'static str) -> Result<Tensor<1, Int>, LossError> {
+        match self {
+            Self::Labels(labels) => Ok(labels),
+            Self::Matrix(matrix) => {
+                let expected = "[batch], one label per sample".to_owned();
+                Err(LossError::Shape { loss, tensor: "targets", expected, found: matrix.dims().to_vec() })
+            }
+        }
+    }
+
     /// A row per sample.
     pub(crate) fn matrix(self, loss: &'static str) -> Result<Tensor<2>, LossError> {
         match self {

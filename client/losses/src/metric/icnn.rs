@@ -45,12 +45,13 @@
 //! # Ok::<(), synod_losses::LossError>(())
 //! ```
 
-use burn::tensor::{DType, Int, Tensor, TensorData};
+use burn::tensor::{Int, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
 use super::pairs::{check_labelled, check_width};
 use super::proto_triplet::SQUARE_MIN;
-use crate::error::{ConfigError, LossError, to_f64};
+use crate::error::{ConfigError, LossError};
+use crate::host::{read_finite, read_whole};
 use crate::info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
 use crate::option::require;
 
@@ -212,10 +213,10 @@ struct Counted {
 impl Neighbours {
     fn find(embeddings: &Labelled, targets: &Labelled, window: usize) -> Result<Self, LossError> {
         let [rows, width] = embeddings.rows.dims();
-        let from = host("embeddings", &embeddings.rows)?;
-        let to = host("target", &targets.rows)?;
-        let of_rows = host_labels(&embeddings.labels)?;
-        let of_targets = host_labels(&targets.labels)?;
+        let from = read_finite("embeddings", &embeddings.rows)?;
+        let to = read_finite("target", &targets.rows)?;
+        let of_rows = read_whole("labels", &embeddings.labels)?;
+        let of_targets = read_whole("labels", &targets.labels)?;
         let (mut indices, mut same) = (Vec::with_capacity(rows * window), Vec::with_capacity(rows * window));
         for (row, label) in from.chunks(width).zip(of_rows) {
             let square = |other: &[f64]| row.iter().zip(other).map(|(a, b)| (a - b) * (a - b)).sum::<f64>();
@@ -275,17 +276,4 @@ fn shares(ones: &[f64], columns: usize) -> Vec<f64> {
     let of_row =
         |(row, sum): (&[f64], &f64)| row.iter().map(|one| one / (sum + EPS) / (rows + EPS)).collect::<Vec<_>>();
     ones.chunks(columns).zip(&sums).flat_map(of_row).collect()
-}
-
-fn host(name: &'static str, rows: &Tensor<2>) -> Result<Vec<f64>, LossError> {
-    let data = rows.try_to_data().map_err(|error| LossError::Read { tensor: name, reason: error.to_string() })?;
-    let values = to_f64(name, &data.convert_dtype(DType::F64))?;
-    match values.iter().position(|value| !value.is_finite()) {
-        Some(position) => Err(LossError::NotFinite { tensor: name, position, value: values[position] }),
-        None => Ok(values),
-    }
-}
-
-fn host_labels(labels: &Tensor<1, Int>) -> Result<Vec<i64>, LossError> {
-    labels.try_to_vec_as::<i64>().map_err(|error| LossError::Read { tensor: "labels", reason: error.to_string() })
 }

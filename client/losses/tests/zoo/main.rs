@@ -1,5 +1,7 @@
 //! The whole zoo: golden numbers, naive oracles, finite differences, laws and extremes.
 
+mod classification;
+mod distillation;
 mod edges;
 mod golden;
 mod laws;
@@ -10,4 +12,5 @@ mod multilabel;
 mod oracle;
 mod reduction;
 mod regression;
+mod segmentation;
 mod support;
