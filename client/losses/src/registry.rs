@@ -17,10 +17,16 @@ use crate::distillation::{
 };
 use crate::error::LossError;
 use crate::info::{LossInfo, Objective, Role, TaskKind};
+use crate::metric::metrix;
+use crate::metric::{
+    adaptive_triplet, contrastive, icnn, multi_similarity, proto_triplet, proxy_anchor, triplet, triplet_with_spread,
+};
 use crate::multilabel::comic::{balancer, corrector, modifier};
 use crate::multilabel::{bce, decoupled_softmax, soft_top_k, softmax};
-use crate::regression::{gaussian_nll, huber, mae, mse};
+use crate::regression::{gaussian_nll, huber, mae, mse, object_depth};
 use crate::regulariser::{margin_control, signed_measure, weight_distribution, wgsef};
+use crate::segmentation::raters::{energy_distance, frechet, pulaski, sinkhorn, soft_ged};
+use crate::segmentation::{betti, bev_dice, dice, focal_tversky, mip, tversky};
 use crate::state::Remembering;
 use crate::unlearning::flat;
 
@@ -140,10 +146,34 @@ losses! {
         DecoupledSoftmax(decoupled_softmax::Config) = "decoupled_softmax",
         MultilabelSoftmax(softmax::Config) = "multilabel_softmax",
         SoftTopK(soft_top_k::Config) = "soft_top_k",
+        Contrastive(contrastive::Config) = "contrastive",
+        Triplet(triplet::Config) = "triplet",
+        MultiSimilarity(multi_similarity::Config) = "multi_similarity",
+        ProxyAnchor(proxy_anchor::Config) = "proxy_anchor",
+        ProtoTriplet(proto_triplet::Config) = "proto_triplet",
+        Icnn(icnn::Config) = "icnn",
+        AdaptiveTriplet(adaptive_triplet::Config) = "adaptive_triplet",
+        TripletWithSpread(triplet_with_spread::Config) = "triplet_with_spread",
+        MetrixContrastive(metrix::contrastive::Config) = "metrix_contrastive",
+        MetrixMultiSimilarity(metrix::multi_similarity::Config) = "metrix_multi_similarity",
+        MetrixProxyAnchor(metrix::proxy_anchor::Config) = "metrix_proxy_anchor",
         Mse(mse::Config) = "mse",
         Mae(mae::Config) = "mae",
         Huber(huber::Config) = "huber",
         GaussianNll(gaussian_nll::Config) = "gaussian_nll",
+        ObjectDepth(object_depth::Config) = "object_depth",
+        Dice(dice::Config) = "dice",
+        Tversky(tversky::Config) = "tversky",
+        FocalTversky(focal_tversky::Config) = "focal_tversky",
+        BevDice(bev_dice::Config) = "bev_dice",
+        Mip(mip::Config) = "mip",
+        EnergyDistance(energy_distance::Config) = "energy_distance",
+        Sinkhorn(sinkhorn::Config) = "sinkhorn",
+        Frechet(frechet::Config) = "frechet",
+        SoftGed(soft_ged::Config) = "soft_ged",
+        Pulaski(pulaski::Config) = "pulaski",
+        BettiMatching(betti::loss::Config) = "betti_matching",
+        DiceBettiMatching(betti::with_dice::Config) = "dice_betti_matching",
         KnowledgeDistillation(knowledge_distillation::Config) = "knowledge_distillation",
         BinaryKl(binary_kl::Config) = "binary_kl",
         BinaryKlNorm(binary_kl_norm::Config) = "binary_kl_norm",
@@ -172,6 +202,7 @@ losses! {
         landmark_assist::Config,
         soft_landmarks::Config,
         balancer::Config,
+        betti::error::Config,
     }
 }
 

@@ -8,11 +8,11 @@ use crate::calibration;
 use crate::classification::{self, per_sample, softmax_objective};
 use crate::distillation;
 use crate::error::LossError;
-use crate::multilabel;
 use crate::reduce::{Reduction, reduce_weighted};
 use crate::registry::LossConfig;
 use crate::regulariser;
 use crate::unlearning;
+use crate::{metric, segmentation};
 
 /// Computes one objective of golden files.
 pub(crate) struct Evaluator {
@@ -50,6 +50,8 @@ const FAMILIES: &[&[Evaluator]] = &[
     distillation::GOLDEN,
     regulariser::GOLDEN,
     unlearning::GOLDEN,
+    metric::GOLDEN,
+    segmentation::GOLDEN,
 ];
 
 /// The evaluators of `objective` in files about `subject`: those of that subject, or else those for any file, or else
