@@ -46,6 +46,8 @@
 
 pub mod check;
 pub mod classification;
+mod declare;
+pub mod density;
 pub mod distillation;
 mod error;
 #[cfg(feature = "golden")]

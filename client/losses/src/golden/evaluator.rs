@@ -5,11 +5,11 @@ use burn::tensor::{Int, Tensor};
 use super::format::GoldenError;
 use super::inputs::{Inputs, numbers};
 use crate::classification::{self, per_sample, softmax_objective};
-use crate::distillation;
 use crate::error::LossError;
 use crate::reduce::{Reduction, reduce_weighted};
 use crate::registry::LossConfig;
 use crate::regulariser;
+use crate::{density, distillation, regression};
 
 /// Computes one objective of golden files.
 pub(crate) struct Evaluator {
@@ -39,7 +39,8 @@ impl Evaluator {
 }
 
 /// The evaluators of every family.
-const FAMILIES: &[&[Evaluator]] = &[classification::GOLDEN, distillation::GOLDEN, regulariser::GOLDEN];
+const FAMILIES: &[&[Evaluator]] =
+    &[classification::GOLDEN, density::GOLDEN, distillation::GOLDEN, regression::GOLDEN, regulariser::GOLDEN];
 
 /// The evaluators of `objective` in files about `subject`: those of that subject, or else those for any file, or else
 /// those of the only subject that has an objective of this name.

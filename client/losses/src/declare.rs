@@ -1,0 +1,115 @@
+//! The options of an objective, written once.
+//!
+//! A [`Config`](crate::info::Objective) has fields with defaults, `with_*` methods, a listing and checks, which all say
+//! the same; [`objective!`] makes them from one list.
+
+use crate::error::ConfigError;
+
+/// What an option may be: a test and the same in words.
+pub(crate) struct Allowed<T> {
+    pub(crate) test: fn(&T) -> bool,
+    pub(crate) text: &'static str,
+}
+
+/// Any value of an option's type, which `text` lists.
+pub(crate) const fn any<T>(text: &'static str) -> Allowed<T> {
+    Allowed { test: |_| true, text }
+}
+
+pub(crate) const POSITIVE: Allowed<f64> =
+    Allowed { test: |value| value.is_finite() && *value > 0.0, text: "finite, > 0" };
+pub(crate) const NON_NEGATIVE: Allowed<f64> =
+    Allowed { test: |value| value.is_finite() && *value >= 0.0, text: "finite, >= 0" };
+pub(crate) const NON_POSITIVE: Allowed<f64> =
+    Allowed { test: |value| value.is_finite() && *value <= 0.0, text: "finite, <= 0" };
+pub(crate) const FINITE: Allowed<f64> = Allowed { test: |value| value.is_finite(), text: "finite" };
+/// A share that may be nothing or all.
+pub(crate) const SHARE: Allowed<f64> = Allowed { test: |value| (0.0..=1.0).contains(value), text: "[0, 1]" };
+/// A share that is neither nothing nor all.
+pub(crate) const INNER_SHARE: Allowed<f64> = Allowed { test: |value| *value > 0.0 && *value < 1.0, text: "(0, 1)" };
+/// A rate of an average: it must move.
+pub(crate) const RATE: Allowed<f64> = Allowed { test: |value| *value > 0.0 && *value <= 1.0, text: "(0, 1]" };
+pub(crate) const AT_LEAST_ONE: Allowed<usize> = Allowed { test: |value| *value >= 1, text: ">= 1" };
+
+/// Defines `NAME` and the `Config` of an objective from one list of its options: fields, defaults, `with_*` methods,
+/// listing and checks.
+///
+/// An option reads `field / with_field: type = default, allowed, "meaning";`, with `as "json"` after the default where
+/// JSON writes it differently from Rust. `also` checks what several options must be together.
+macro_rules! objective {
+    (
+        $name:literal, family: $family:literal, file: $file:literal, role: $role:ident, tasks: [$($task:ident),+],
+        remembers: $remembers:ident, cost: $cost:literal,
+        options: { $($field:ident / $with:ident: $type:ty = $default:expr $(=> $json:literal)?, $allowed:expr, $meaning:literal;)* }
+        $(also: $also:expr)?
+    ) => {
+        const NAME: &str = $name;
+
+        #[doc = concat!("Options of `", $name, "`.")]
+        #[derive(Debug, Clone, PartialEq, ::serde::Serialize, ::serde::Deserialize)]
+        #[serde(default, deny_unknown_fields)]
+        #[non_exhaustive]
+        pub struct Config {
+            $(
+                #[doc = concat!("The ", $meaning, ".")]
+                pub $field: $type,
+            )*
+        }
+
+        impl Default for Config {
+            fn default() -> Self {
+                Self { $($field: $default,)* }
+            }
+        }
+
+        impl Config {
+            $(
+                #[doc = concat!("Sets the ", $meaning, ".")]
+                #[must_use]
+                pub fn $with(mut self, $field: $type) -> Self {
+                    self.$field = $field;
+                    self
+                }
+            )*
+        }
+
+        impl $crate::info::Objective for Config {
+            const INFO: $crate::info::LossInfo = $crate::info::LossInfo {
+                name: NAME,
+                family: $family,
+                role: $crate::info::Role::$role,
+                tasks: &[$($crate::info::TaskKind::$task),+],
+                options: &[$($crate::info::OptionInfo::new(
+                    stringify!($field),
+                    $crate::declare::objective!(@json $default $(=> $json)?),
+                    $crate::declare::objective!(@allowed $type, $allowed).text,
+                    $meaning,
+                ),)*],
+                remembers: $crate::info::Remembers::$remembers,
+                cost: $cost,
+                file: include_str!($file),
+            };
+
+            fn validate(self) -> Result<Self, $crate::error::ConfigError> {
+                $($crate::declare::validate(stringify!($field), &self.$field, &$crate::declare::objective!(@allowed $type, $allowed))?;)*
+                $(($also)(&self)?;)?
+                Ok(self)
+            }
+        }
+    };
+    (@json $default:expr => $json:literal) => { $json };
+    (@allowed $type:ty, $allowed:expr) => {{
+        const ALLOWED: $crate::declare::Allowed<$type> = $allowed;
+        ALLOWED
+    }};
+    (@json $default:expr) => { stringify!($default) };
+}
+pub(crate) use objective;
+
+pub(crate) fn validate<T: std::fmt::Debug>(
+    option: &'static str,
+    value: &T,
+    allowed: &Allowed<T>,
+) -> Result<(), ConfigError> {
+    if (allowed.test)(value) { Ok(()) } else { Err(ConfigError::new(option, format!("{value:?}"), allowed.text)) }
+}
