@@ -46,13 +46,14 @@
 
 pub mod check;
 pub mod classification;
-mod declare;
 pub mod density;
 pub mod distillation;
 mod error;
+mod geometry;
 #[cfg(feature = "golden")]
 pub mod golden;
 mod gradient;
+mod host;
 mod info;
 pub mod multilabel;
 mod option;
@@ -60,6 +61,7 @@ mod reduce;
 pub mod registry;
 pub mod regression;
 pub mod regulariser;
+mod stable;
 mod state;
 
 pub use error::{ConfigError, LossError};

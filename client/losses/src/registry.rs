@@ -6,7 +6,10 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::classification::{cross_entropy, focal};
+use crate::classification::hyp_oc::{hyp_ce, hyp_pc, pseudo_negative, to_poincare, total as hyp_oc};
+use crate::classification::{
+    aldr_kl, comp_sum, cross_entropy, ensloss, focal, ldr_kl, linear_step, naive_bayes, smooth_adv_comp_sum, z_loss,
+};
 use crate::density::{apre, exact_nll, mean_shift, meco, momentum_update, nce, reconstruction_score};
 use crate::distillation::{
     align_gradients, binary_kl, binary_kl_norm, dual_head, f_distill, f_distill_discriminator, f_divergence,
@@ -14,7 +17,8 @@ use crate::distillation::{
 };
 use crate::error::LossError;
 use crate::info::{LossInfo, Objective, Role, TaskKind};
-use crate::multilabel::bce;
+use crate::multilabel::comic::{balancer, corrector, modifier};
+use crate::multilabel::{bce, decoupled_softmax, soft_top_k, softmax};
 use crate::regression::aggregate::{aggregate_responses, private_responses};
 use crate::regression::bandit::{inverse_gap, perturbed_regression, projected_step};
 use crate::regression::cauchy_schwarz::{cs_conditional, cs_divergence, cs_ib, cs_qmi};
@@ -124,7 +128,20 @@ losses! {
     losses {
         CrossEntropy(cross_entropy::Config) = "cross_entropy",
         Focal(focal::Config) = "focal",
+        CompSum(comp_sum::Config) = "comp_sum",
+        SmoothAdvCompSum(smooth_adv_comp_sum::Config) = "smooth_adv_comp_sum",
+        ZLoss(z_loss::Config) = "z_loss",
+        LdrKl(ldr_kl::Config) = "ldr_kl",
+        AldrKl(aldr_kl::Config) = "aldr_kl",
+        Ensloss(ensloss::Config) = "ensloss",
+        HypCe(hyp_ce::Config) = "hyp_ce",
+        HypOc(hyp_oc::Config) = "hyp_oc",
         BinaryCrossEntropy(bce::Config) = "binary_cross_entropy",
+        ComicModifier(modifier::Config) = "comic_modifier",
+        ComicCorrector(corrector::Config) = "comic_corrector",
+        DecoupledSoftmax(decoupled_softmax::Config) = "decoupled_softmax",
+        MultilabelSoftmax(softmax::Config) = "multilabel_softmax",
+        SoftTopK(soft_top_k::Config) = "soft_top_k",
         Mse(mse::Config) = "mse",
         Mae(mae::Config) = "mae",
         Huber(huber::Config) = "huber",
@@ -154,6 +171,11 @@ losses! {
         Nce(nce::Config) = "nce",
     }
     terms {
+        linear_step::Config,
+        hyp_pc::Config,
+        to_poincare::Config,
+        pseudo_negative::Config,
+        naive_bayes::Config,
         margin_control::Config,
         align_gradients::Config,
         landmark_assist::Config,
@@ -168,6 +190,7 @@ losses! {
         reconstruction_score::Config,
         mean_shift::Config,
         momentum_update::Config,
+        balancer::Config,
     }
 }
 
@@ -185,7 +208,12 @@ impl LossConfig {
     /// The loss as one that remembers from step to step, if it does: then training must go through
     /// [`Remembering::objective`]. Without memory every sample counts as one seen for the first time.
     pub fn remembering(&self) -> Option<&dyn Remembering> {
-        None
+        match self {
+            Self::AldrKl(config) => Some(config),
+            Self::ComicModifier(config) => Some(config),
+            Self::ComicCorrector(config) => Some(config),
+            _ => None,
+        }
     }
 
     /// What the zoo knows about the loss or term called `name`.

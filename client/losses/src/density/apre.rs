@@ -39,8 +39,8 @@
 use burn::tensor::{Tensor, activation::softplus};
 
 use crate::check;
-use crate::declare::{POSITIVE, objective};
 use crate::error::LossError;
+use crate::option::{POSITIVE, objective};
 
 objective! {
     "apre", family: "density", file: "apre.rs", role: Loss, tasks: [Regression, Density], remembers: None, cost: "O(B D)",

@@ -33,8 +33,8 @@
 use burn::tensor::Tensor;
 
 use crate::check;
-use crate::declare::objective;
 use crate::error::LossError;
+use crate::option::objective;
 
 objective! {
     "exact_nll", family: "density", file: "exact_nll.rs", role: Loss, tasks: [Density], remembers: None, cost: "O(B)",

@@ -29,8 +29,8 @@
 //! # Ok::<(), synod_losses::LossError>(())
 //! ```
 
-use crate::declare::{AT_LEAST_ONE, objective};
 use crate::error::LossError;
+use crate::option::{AT_LEAST_ONE, objective};
 
 objective! {
     "mean_shift", family: "density", file: "mean_shift.rs", role: Step, tasks: [Density], remembers: None,

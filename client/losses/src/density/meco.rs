@@ -37,8 +37,8 @@ use burn::tensor::Tensor;
 
 use super::exact_nll::{check_samples, log_mean_ratio};
 use crate::check;
-use crate::declare::{RATE, objective};
 use crate::error::LossError;
+use crate::option::{RATE, objective};
 
 objective! {
     "meco", family: "density", file: "meco.rs", role: Loss, tasks: [Density], remembers: Local, cost: "O(B)",

@@ -30,8 +30,8 @@
 use burn::tensor::Tensor;
 
 use crate::check;
-use crate::declare::{POSITIVE, RATE, objective};
 use crate::error::LossError;
+use crate::option::{POSITIVE, RATE, objective};
 
 objective! {
     "momentum_update", family: "density", file: "momentum_update.rs", role: Step, tasks: [Density], remembers: Local,

@@ -36,8 +36,8 @@ use burn::tensor::{Tensor, activation::softplus};
 
 use super::exact_nll::check_samples;
 use crate::check;
-use crate::declare::objective;
 use crate::error::LossError;
+use crate::option::objective;
 
 objective! {
     "nce", family: "density", file: "nce.rs", role: Loss, tasks: [Density], remembers: None, cost: "O(B)",

@@ -30,8 +30,8 @@
 use burn::tensor::Tensor;
 
 use crate::check;
-use crate::declare::objective;
 use crate::error::LossError;
+use crate::option::objective;
 
 objective! {
     "reconstruction_score", family: "density", file: "reconstruction_score.rs", role: Meter, tasks: [Density],

@@ -33,8 +33,8 @@
 use burn::tensor::Tensor;
 
 use crate::check;
-use crate::declare::objective;
 use crate::error::LossError;
+use crate::option::objective;
 
 objective! {
     "align_gradients", family: "distillation", file: "align_gradients.rs", role: Step, tasks: [Distillation],

@@ -34,8 +34,8 @@
 use burn::tensor::{Tensor, activation::log_sigmoid};
 
 use super::softened::check_logits;
-use crate::declare::{POSITIVE, objective};
 use crate::error::LossError;
+use crate::option::{POSITIVE, objective};
 
 objective! {
     "binary_kl", family: "distillation", file: "binary_kl.rs", role: Loss, tasks: [Distillation], remembers: None,

@@ -36,8 +36,8 @@
 use burn::tensor::Tensor;
 
 use super::softened::check_logits;
-use crate::declare::{POSITIVE, objective};
 use crate::error::LossError;
+use crate::option::{POSITIVE, objective};
 
 objective! {
     "binary_kl_norm", family: "distillation", file: "binary_kl_norm.rs", role: Loss, tasks: [Distillation],

@@ -41,8 +41,8 @@ use burn::tensor::{Int, Tensor};
 use super::binary_kl_norm::{self, binary_kl_norm};
 use crate::check;
 use crate::classification::cross_entropy;
-use crate::declare::{NON_NEGATIVE, POSITIVE, objective};
 use crate::error::LossError;
+use crate::option::{NON_NEGATIVE, POSITIVE, objective};
 
 objective! {
     "dual_head", family: "distillation", file: "dual_head.rs", role: Loss, tasks: [Distillation], remembers: None,

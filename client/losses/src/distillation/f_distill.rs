@@ -48,8 +48,8 @@ use burn::tensor::{Tensor, TensorData, activation::softplus};
 
 use super::f_divergence::FDiv;
 use crate::check;
-use crate::declare::{FINITE, POSITIVE, SHARE, any, objective};
 use crate::error::{ConfigError, LossError};
+use crate::option::{FINITE, POSITIVE, SHARE, any, objective};
 
 objective! {
     "f_distill", family: "distillation", file: "f_distill.rs", role: Loss, tasks: [Distillation], remembers: Local,

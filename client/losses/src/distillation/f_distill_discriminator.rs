@@ -31,8 +31,8 @@
 use burn::tensor::{Tensor, activation::softplus};
 
 use crate::check;
-use crate::declare::objective;
 use crate::error::LossError;
+use crate::option::objective;
 
 objective! {
     "f_distill_discriminator", family: "distillation", file: "f_distill_discriminator.rs", role: Loss,

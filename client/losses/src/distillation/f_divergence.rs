@@ -43,8 +43,8 @@ use burn::tensor::activation::{log_softmax, softplus};
 use serde::{Deserialize, Serialize};
 
 use super::softened::check_logits;
-use crate::declare::{any, objective};
 use crate::error::LossError;
+use crate::option::{any, objective};
 
 /// A divergence between the teacher's `p` and the student's `q`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]

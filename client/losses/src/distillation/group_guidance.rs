@@ -37,8 +37,8 @@ use burn::tensor::{Int, Tensor};
 
 use super::softened::softened_kl;
 use crate::classification::cross_entropy;
-use crate::declare::{POSITIVE, SHARE, objective};
 use crate::error::LossError;
+use crate::option::{POSITIVE, SHARE, objective};
 
 objective! {
     "group_guidance", family: "distillation", file: "group_guidance.rs", role: Loss, tasks: [Distillation],

@@ -40,8 +40,8 @@ use burn::tensor::{Bool, Tensor, activation::log_softmax};
 use serde::{Deserialize, Serialize};
 
 use super::softened::check_logits;
-use crate::declare::{AT_LEAST_ONE, any, objective};
 use crate::error::LossError;
+use crate::option::{AT_LEAST_ONE, any, objective};
 
 /// Over which classes both softmaxes are taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]

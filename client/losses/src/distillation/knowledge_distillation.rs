@@ -37,8 +37,8 @@ use burn::tensor::{Int, Tensor};
 
 use super::softened::{check_logits, softened_kl};
 use crate::classification::cross_entropy;
-use crate::declare::{POSITIVE, SHARE, objective};
 use crate::error::LossError;
+use crate::option::{POSITIVE, SHARE, objective};
 
 objective! {
     "knowledge_distillation", family: "distillation", file: "knowledge_distillation.rs", role: Loss,

@@ -40,8 +40,8 @@ use burn::tensor::Tensor;
 
 use super::landmark_assist::assist;
 use crate::check;
-use crate::declare::{INNER_SHARE, NON_NEGATIVE, NON_POSITIVE, POSITIVE, objective};
 use crate::error::LossError;
+use crate::option::{INNER_SHARE, NON_NEGATIVE, NON_POSITIVE, POSITIVE, objective};
 
 objective! {
     "landmark_kd", family: "distillation", file: "landmark.rs", role: Loss, tasks: [Distillation], remembers: None,

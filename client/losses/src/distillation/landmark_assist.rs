@@ -35,8 +35,8 @@
 use burn::tensor::Tensor;
 
 use crate::check;
-use crate::declare::{INNER_SHARE, NON_POSITIVE, POSITIVE, objective};
 use crate::error::LossError;
+use crate::option::{INNER_SHARE, NON_POSITIVE, POSITIVE, objective};
 
 objective! {
     "landmark_assist", family: "distillation", file: "landmark_assist.rs", role: Term, tasks: [Distillation],

@@ -40,8 +40,8 @@
 use burn::tensor::Tensor;
 
 use crate::check;
-use crate::declare::{POSITIVE, objective};
 use crate::error::LossError;
+use crate::option::{POSITIVE, objective};
 
 objective! {
     "soft_landmarks", family: "distillation", file: "soft_landmarks.rs", role: Step, tasks: [Distillation],

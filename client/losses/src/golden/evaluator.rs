@@ -6,6 +6,7 @@ use super::format::GoldenError;
 use super::inputs::{Inputs, numbers};
 use crate::classification::{self, per_sample, softmax_objective};
 use crate::error::LossError;
+use crate::multilabel;
 use crate::reduce::{Reduction, reduce_weighted};
 use crate::registry::LossConfig;
 use crate::regulariser;
@@ -39,8 +40,15 @@ impl Evaluator {
 }
 
 /// The evaluators of every family.
-const FAMILIES: &[&[Evaluator]] =
-    &[classification::GOLDEN, density::GOLDEN, distillation::GOLDEN, regression::GOLDEN, regulariser::GOLDEN];
+const FAMILIES: &[&[Evaluator]] = &[
+    classification::GOLDEN,
+    classification::hyp_oc::GOLDEN,
+    multilabel::GOLDEN,
+    distillation::GOLDEN,
+    density::GOLDEN,
+    regression::GOLDEN,
+    regulariser::GOLDEN,
+];
 
 /// The evaluators of `objective` in files about `subject`: those of that subject, or else those for any file, or else
 /// those of the only subject that has an objective of this name.

@@ -56,6 +56,12 @@ impl<'a> Inputs<'a> {
         Ok(tensor)
     }
 
+    /// A float input of `D` dimensions in double precision that records nothing, for what is not differentiated.
+    pub(crate) fn double<const D: usize>(&self, name: &str) -> Result<Tensor<D>, GoldenError> {
+        let (array, shape) = self.array::<D>(name)?;
+        Ok(Tensor::from_data(TensorData::new(array.data.clone(), shape), (&self.device, DType::F64)))
+    }
+
     /// The entries of an input, finite everywhere.
     pub(crate) fn finite(&self, name: &str) -> Result<Vec<f64>, GoldenError> {
         let data = &self.host(name)?.data;

@@ -1,5 +1,6 @@
 //! The whole zoo: golden numbers, naive oracles, finite differences, laws and extremes.
 
+mod classification;
 mod density;
 mod distillation;
 mod edges;

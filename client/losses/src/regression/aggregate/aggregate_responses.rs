@@ -43,8 +43,8 @@ use serde::{Deserialize, Serialize};
 
 use super::Bags;
 use crate::check;
-use crate::declare::{SHARE, any, objective};
 use crate::error::LossError;
+use crate::option::{SHARE, any, objective};
 
 /// What a prediction is and how it is compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]

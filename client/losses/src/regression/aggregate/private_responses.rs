@@ -31,8 +31,8 @@
 //! ```
 
 use super::Bags;
-use crate::declare::{POSITIVE, objective};
 use crate::error::LossError;
+use crate::option::{POSITIVE, objective};
 
 objective! {
     "private_responses", family: "regression", file: "private_responses.rs", role: Step, tasks: [RegressionInContext],

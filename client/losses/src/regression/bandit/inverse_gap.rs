@@ -33,8 +33,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::declare::{POSITIVE, any, objective};
 use crate::error::LossError;
+use crate::option::{POSITIVE, any, objective};
 
 /// How a gap becomes a probability.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]

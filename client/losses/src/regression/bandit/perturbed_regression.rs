@@ -43,8 +43,8 @@ use burn::tensor::activation::{sigmoid, softplus};
 use serde::{Deserialize, Serialize};
 
 use crate::check;
-use crate::declare::{AT_LEAST_ONE, NON_NEGATIVE, any, objective};
 use crate::error::LossError;
+use crate::option::{AT_LEAST_ONE, NON_NEGATIVE, any, objective};
 
 /// What is predicted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]

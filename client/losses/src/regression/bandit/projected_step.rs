@@ -32,8 +32,8 @@
 use burn::tensor::Tensor;
 
 use crate::check;
-use crate::declare::{POSITIVE, objective};
 use crate::error::LossError;
+use crate::option::{POSITIVE, objective};
 
 objective! {
     "projected_step", family: "regression", file: "projected_step.rs", role: Step, tasks: [RegressionInContext],

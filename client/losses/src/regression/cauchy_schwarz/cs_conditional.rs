@@ -42,8 +42,8 @@ use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 use super::kernel::{check_rows, log_kernel, log_sum_exp, log_sum_exp_all};
-use crate::declare::{POSITIVE, any, objective};
 use crate::error::LossError;
+use crate::option::{POSITIVE, any, objective};
 
 /// What a row of the kernel is divided by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]

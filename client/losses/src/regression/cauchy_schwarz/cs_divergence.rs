@@ -34,8 +34,8 @@ use burn::tensor::Tensor;
 
 use super::kernel::{log_kernel, log_sum_exp_all};
 use crate::check;
-use crate::declare::{POSITIVE, objective};
 use crate::error::LossError;
+use crate::option::{POSITIVE, objective};
 
 objective! {
     "cs_divergence", family: "regression", file: "cs_divergence.rs", role: Term, tasks: [RegressionInContext],

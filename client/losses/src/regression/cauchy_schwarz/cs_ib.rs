@@ -35,8 +35,8 @@ use burn::tensor::Tensor;
 use super::cs_conditional::{self, Denominator, cs_conditional};
 use super::cs_qmi::{self, cs_qmi_normalised};
 use super::kernel::check_rows;
-use crate::declare::{NON_NEGATIVE, POSITIVE, any, objective};
 use crate::error::LossError;
+use crate::option::{NON_NEGATIVE, POSITIVE, any, objective};
 
 objective! {
     "cs_ib", family: "regression", file: "cs_ib.rs", role: Loss, tasks: [RegressionInContext], remembers: None,

@@ -38,8 +38,8 @@ use std::f64::consts::LN_2;
 use burn::tensor::Tensor;
 
 use super::kernel::{check_rows, log_kernel};
-use crate::declare::{POSITIVE, objective};
 use crate::error::LossError;
+use crate::option::{POSITIVE, objective};
 
 objective! {
     "cs_qmi", family: "regression", file: "cs_qmi.rs", role: Term, tasks: [RegressionInContext], remembers: None,

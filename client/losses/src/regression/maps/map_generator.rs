@@ -36,8 +36,8 @@ use burn::tensor::{Tensor, activation::softplus};
 
 use super::map_gradient::{self, Direction, check_maps, map_gradient, mean_of_kept};
 use crate::check;
-use crate::declare::{NON_NEGATIVE, POSITIVE, any, objective};
 use crate::error::LossError;
+use crate::option::{NON_NEGATIVE, POSITIVE, any, objective};
 
 objective! {
     "map_generator", family: "regression", file: "map_generator.rs", role: Loss, tasks: [Maps], remembers: None,

@@ -42,8 +42,8 @@ use std::f64::consts::PI;
 use burn::tensor::{Bool, Tensor};
 use serde::{Deserialize, Serialize};
 
-use crate::declare::{NON_NEGATIVE, POSITIVE, any, objective};
 use crate::error::LossError;
+use crate::option::{NON_NEGATIVE, POSITIVE, any, objective};
 use crate::reduce::denominator;
 
 /// How two directions are compared.

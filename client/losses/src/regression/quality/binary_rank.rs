@@ -41,8 +41,8 @@ use serde::{Deserialize, Serialize};
 use super::fidelity::chance;
 use super::levels::Levels;
 use crate::check;
-use crate::declare::{any, objective};
 use crate::error::LossError;
+use crate::option::{any, objective};
 
 /// What a chance costs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]

@@ -38,8 +38,8 @@ use burn::tensor::Tensor;
 
 use super::levels::Levels;
 use crate::check;
-use crate::declare::{any, objective};
 use crate::error::LossError;
+use crate::option::{any, objective};
 
 objective! {
     "fidelity", family: "regression", file: "fidelity.rs", role: Loss, tasks: [RegressionInContext],

@@ -37,8 +37,8 @@ use burn::tensor::Tensor;
 use super::fidelity::{self, Side, fidelity};
 use super::levels::Levels;
 use super::soft_level_kl::soft_level_kl;
-use crate::declare::{NON_NEGATIVE, any, objective};
 use crate::error::LossError;
+use crate::option::{NON_NEGATIVE, any, objective};
 
 objective! {
     "quality_score", family: "regression", file: "quality_score.rs", role: Loss, tasks: [RegressionInContext],

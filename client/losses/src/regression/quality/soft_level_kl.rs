@@ -33,8 +33,8 @@
 use burn::tensor::Tensor;
 
 use super::levels::{LEVELS, Levels};
-use crate::declare::objective;
 use crate::error::LossError;
+use crate::option::objective;
 
 objective! {
     "soft_level_kl", family: "regression", file: "soft_level_kl.rs", role: Loss, tasks: [RegressionInContext],

@@ -37,8 +37,8 @@ use std::f64::consts::PI;
 use serde::{Deserialize, Serialize};
 
 use super::levels::{LEVELS, WORTH};
-use crate::declare::{FINITE, NON_NEGATIVE, any, objective};
 use crate::error::{ConfigError, LossError};
+use crate::option::{FINITE, NON_NEGATIVE, any, objective};
 
 /// What a level's share of the normal distribution is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
