@@ -1,5 +1,7 @@
 //! The whole zoo: golden numbers, naive oracles, finite differences, laws and extremes.
 
+#![allow(clippy::unwrap_used, reason = "in a test, a panic is the answer")]
+
 mod classification;
 mod density;
 mod distillation;

@@ -89,9 +89,7 @@ pub fn cs_conditional(
         Denominator::SumOfSquares => log_sum_exp(log_k.clone() * 2.0),
     };
     let weights = log_k - divisor;
-    let log_t = |a: &Tensor<2>, b: &Tensor<2>| {
-        log_sum_exp_all(weights.clone() + log_kernel(a.clone(), b.clone(), config.sigma))
-    };
-    let within = log_t(&target, &target) + log_t(&prediction, &prediction);
-    Ok((within - log_t(&prediction, &target) * 2.0) / LN_2)
+    let log_t = |a: Tensor<2>, b: Tensor<2>| log_sum_exp_all(weights.clone() + log_kernel(a, b, config.sigma));
+    let within = log_t(target.clone(), target.clone()) + log_t(prediction.clone(), prediction.clone());
+    Ok((within - log_t(prediction, target) * 2.0) / LN_2)
 }

@@ -55,9 +55,9 @@ pub fn cs_divergence(p: Tensor<2>, q: Tensor<2>, config: &Config) -> Result<Tens
         let expected = format!("[m, {values}]");
         return Err(LossError::Shape { loss: NAME, tensor: "q", expected, found: vec![m, found] });
     }
-    let log_mean = |a: &Tensor<2>, b: &Tensor<2>| {
+    let log_mean = |a: Tensor<2>, b: Tensor<2>| {
         let pairs = (a.dims()[0] * b.dims()[0]) as f64;
-        log_sum_exp_all(log_kernel(a.clone(), b.clone(), config.sigma)) - pairs.ln()
+        log_sum_exp_all(log_kernel(a, b, config.sigma)) - pairs.ln()
     };
-    Ok(log_mean(&p, &p) + log_mean(&q, &q) - log_mean(&p, &q) * 2.0)
+    Ok(log_mean(p.clone(), p.clone()) + log_mean(q.clone(), q.clone()) - log_mean(p, q) * 2.0)
 }

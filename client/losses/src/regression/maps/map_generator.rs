@@ -34,7 +34,7 @@
 
 use burn::tensor::{Tensor, activation::softplus};
 
-use super::map_gradient::{self, Direction, check_maps, map_gradient, mean_of_kept};
+use super::map_gradient::{self, Direction, check_maps, left_out, mean_of_kept};
 use crate::check;
 use crate::error::LossError;
 use crate::option::{NON_NEGATIVE, POSITIVE, any, objective};
@@ -84,9 +84,10 @@ pub fn map_generator(
         direction: config.direction,
         eps: config.eps,
     };
+    let left_out = left_out(mask);
     let adversarial = softplus(logits.neg(), 1.0).mean();
-    let absolute = mean_of_kept((prediction.clone() - target.clone().detach()).abs(), mask.clone());
-    let gradient = map_gradient(prediction, target, mask, &options)?;
+    let absolute = mean_of_kept((prediction.clone() - target.clone().detach()).abs(), left_out.as_ref());
+    let gradient = map_gradient::values(&prediction, &target, left_out.as_ref(), &options);
     let total = adversarial.clone() + absolute.clone() * config.lambda_l1 + gradient.total.clone();
     Ok(Values { total, adversarial, absolute, gradient })
 }

@@ -99,9 +99,24 @@ pub fn map_gradient(
     config: &Config,
 ) -> Result<Values, LossError> {
     check_maps(NAME, &prediction, &target, mask.as_ref())?;
-    let target = target.detach();
-    let slopes = |map: Tensor<3>| (differences(map.clone(), 2), differences(map, 1));
-    let ((px, py), (tx, ty)) = (slopes(prediction), slopes(target));
+    Ok(values(&prediction, &target, left_out(mask).as_ref(), config))
+}
+
+/// Which cells a mask leaves out.
+pub(super) fn left_out(mask: Option<Tensor<3>>) -> Option<Tensor<3, Bool>> {
+    mask.map(|mask| mask.equal_scalar(0.0))
+}
+
+/// The loss of maps that are known to fit.
+pub(super) fn values(
+    prediction: &Tensor<3>,
+    target: &Tensor<3>,
+    left_out: Option<&Tensor<3, Bool>>,
+    config: &Config,
+) -> Values {
+    let target = target.clone().detach();
+    let slopes = |map: &Tensor<3>| (differences(map, 2), differences(map, 1));
+    let ((px, py), (tx, ty)) = (slopes(prediction), slopes(&target));
     let square = |x: &Tensor<3>, y: &Tensor<3>| x.clone() * x.clone() + y.clone() * y.clone();
     let (p_square, t_square) = (square(&px, &py), square(&tx, &ty));
     let flat = p_square.clone().lower_equal_scalar(FLAT).bool_or(t_square.clone().lower_equal_scalar(FLAT));
@@ -112,10 +127,10 @@ pub fn map_gradient(
         Direction::Cosine => (along / (p_size.clone() * t_size.clone())).neg() + 1.0,
         Direction::Angle => angle(py * tx - px * ty, along, &flat),
     };
-    let mean = |cells: Tensor<3>| mean_of_kept(cells, mask.clone());
+    let mean = |cells: Tensor<3>| mean_of_kept(cells, left_out);
     let (magnitude, direction) = (mean((p_size - t_size).abs()), mean(turned.mask_fill(flat, 0.0)));
     let total = magnitude.clone() * config.lambda_mag + direction.clone() * config.lambda_dir;
-    Ok(Values { total, magnitude, direction })
+    Values { total, magnitude, direction }
 }
 
 /// Angle over pi; where there is none, of a harmless pair.
@@ -124,7 +139,7 @@ fn angle(across: Tensor<3>, along: Tensor<3>, flat: &Tensor<3, Bool>) -> Tensor<
 }
 
 /// Central differences along `dim`, one-sided at both ends.
-fn differences(map: Tensor<3>, dim: usize) -> Tensor<3> {
+fn differences(map: &Tensor<3>, dim: usize) -> Tensor<3> {
     let size = map.dims()[dim];
     let step =
         |from: usize, to: usize, len: usize| map.clone().narrow(dim, to, len) - map.clone().narrow(dim, from, len);
@@ -136,12 +151,11 @@ fn differences(map: Tensor<3>, dim: usize) -> Tensor<3> {
     Tensor::cat(parts, dim)
 }
 
-/// Mean over the cells that a mask keeps, `[1]`.
-pub(super) fn mean_of_kept(cells: Tensor<3>, mask: Option<Tensor<3>>) -> Tensor<1> {
-    let Some(mask) = mask else { return cells.mean() };
-    let left_out = mask.equal_scalar(0.0);
+/// Mean over the cells that are not left out, `[1]`.
+pub(super) fn mean_of_kept(cells: Tensor<3>, left_out: Option<&Tensor<3, Bool>>) -> Tensor<1> {
+    let Some(left_out) = left_out else { return cells.mean() };
     let kept = cells.ones_like().mask_fill(left_out.clone(), 0.0).sum();
-    cells.mask_fill(left_out, 0.0).sum() / denominator(kept)
+    cells.mask_fill(left_out.clone(), 0.0).sum() / denominator(kept)
 }
 
 /// Checks that all maps have the shape of the first, at least 2 by 2.

@@ -8,7 +8,7 @@ use synod_losses::density::{apre, mean_shift, mean_shift_queries, reconstruction
 use crate::support::{assert_close, assert_gradient, leaf, noise, numbers};
 
 fn rows(values: &[f64]) -> Rows {
-    Rows::new(values.to_vec(), 3).unwrap()
+    Rows::new(values.to_vec(), 3).expect("complete rows of finite numbers")
 }
 
 /// Sorts all distances, the lower index first where they are equal.
@@ -18,7 +18,7 @@ fn naive_near(row: &[f64], data: &[f64], own: bool, k: usize) -> Vec<f64> {
         .enumerate()
         .map(|(index, other)| (row.iter().zip(other).map(|(a, b)| (a - b).powi(2)).sum(), index))
         .collect();
-    order.sort_by(|left, right| left.partial_cmp(right).unwrap());
+    order.sort_by(|left, right| left.0.total_cmp(&right.0).then(left.1.cmp(&right.1)));
     let near = order.iter().take(k).map(|&(_, index)| &data[index * 3..][..3]);
     let all: Vec<&[f64]> = near.chain(own.then_some(row)).collect();
     (0..3).map(|feature| all.iter().map(|row| row[feature]).sum::<f64>() / all.len() as f64).collect()

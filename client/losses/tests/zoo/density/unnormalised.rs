@@ -28,7 +28,8 @@ impl Batch {
 
     fn meco(&self, data: Tensor<1>, noise: Tensor<1>, log_u: Option<f64>, gamma: f64) -> Values {
         let log_u = log_u.map(|log_u| leaf(&[log_u], [1]));
-        meco::meco(data, noise, leaf(&self.q, [5]), log_u, &meco::Config::default().with_gamma(gamma)).unwrap()
+        meco::meco(data, noise, leaf(&self.q, [5]), log_u, &meco::Config::default().with_gamma(gamma))
+            .expect("the batch is valid")
     }
 }
 

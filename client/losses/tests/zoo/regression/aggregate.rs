@@ -10,7 +10,7 @@ use crate::support::{assert_close, assert_gradient, leaf, noise, numbers};
 const BAGS: [i64; 6] = [0, 2, 0, 1, 2, 0];
 
 fn bags() -> Bags {
-    Bags::new(BAGS.to_vec(), 3).unwrap()
+    Bags::new(BAGS.to_vec(), 3).expect("no bag is empty")
 }
 
 fn naive(predictions: &[f64], responses: &[f64], kind: Kind) -> (Vec<f64>, Vec<f64>) {

@@ -10,7 +10,7 @@ use synod_losses::regression::quality::{Levels, binary_rank, quality_score, soft
 use crate::support::{assert_close, assert_gradient, leaf, noise, numbers};
 
 fn levels() -> Levels {
-    Levels::new([4, 0, 2, 5, 1]).unwrap()
+    Levels::new([4, 0, 2, 5, 1]).expect("five different columns")
 }
 
 /// `erf` by the trapezoidal rule.
