@@ -44,6 +44,7 @@
 //!
 //! Tensors carry their backend and whether gradients are recorded; nothing here names a backend.
 
+pub mod calibration;
 pub mod check;
 pub mod classification;
 pub mod density;
@@ -63,6 +64,7 @@ pub mod regression;
 pub mod regulariser;
 mod stable;
 mod state;
+pub mod unlearning;
 
 pub use error::{ConfigError, LossError};
 pub use info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};

@@ -4,12 +4,14 @@ use burn::tensor::{Int, Tensor};
 
 use super::format::GoldenError;
 use super::inputs::{Inputs, numbers};
+use crate::calibration;
 use crate::classification::{self, per_sample, softmax_objective};
 use crate::error::LossError;
 use crate::multilabel;
 use crate::reduce::{Reduction, reduce_weighted};
 use crate::registry::LossConfig;
 use crate::regulariser;
+use crate::unlearning;
 use crate::{density, distillation, regression};
 
 /// Computes one objective of golden files.
@@ -44,10 +46,12 @@ const FAMILIES: &[&[Evaluator]] = &[
     classification::GOLDEN,
     classification::hyp_oc::GOLDEN,
     multilabel::GOLDEN,
+    calibration::GOLDEN,
     distillation::GOLDEN,
     density::GOLDEN,
     regression::GOLDEN,
     regulariser::GOLDEN,
+    unlearning::GOLDEN,
 ];
 
 /// The evaluators of `objective` in files about `subject`: those of that subject, or else those for any file, or else

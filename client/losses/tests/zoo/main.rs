@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is the answer")]
 
+mod calibration;
 mod classification;
 mod density;
 mod distillation;
@@ -14,4 +15,6 @@ mod multilabel;
 mod oracle;
 mod reduction;
 mod regression;
+mod regulariser;
 mod support;
+mod unlearning;
