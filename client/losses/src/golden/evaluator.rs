@@ -6,13 +6,12 @@ use super::format::GoldenError;
 use super::inputs::{Inputs, numbers};
 use crate::calibration;
 use crate::classification::{self, per_sample, softmax_objective};
-use crate::distillation;
 use crate::error::LossError;
 use crate::reduce::{Reduction, reduce_weighted};
 use crate::registry::LossConfig;
 use crate::regulariser;
 use crate::unlearning;
-use crate::{metric, segmentation};
+use crate::{density, distillation, metric, multilabel, regression, segmentation};
 
 /// Computes one objective of golden files.
 pub(crate) struct Evaluator {
@@ -48,6 +47,8 @@ const FAMILIES: &[&[Evaluator]] = &[
     multilabel::GOLDEN,
     calibration::GOLDEN,
     distillation::GOLDEN,
+    density::GOLDEN,
+    regression::GOLDEN,
     regulariser::GOLDEN,
     unlearning::GOLDEN,
     metric::GOLDEN,

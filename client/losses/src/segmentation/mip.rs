@@ -47,7 +47,7 @@ use super::focal_tversky;
 use super::overlap::Overlap;
 use crate::error::{ConfigError, LossError};
 use crate::info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
-use crate::option::{not_negative, positive, require};
+use crate::option::not_negative;
 
 /// The axes along which a volume is projected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
