@@ -16,6 +16,7 @@ use synod_losses::{LossConfig, LossError};
 mod classification;
 mod metric;
 mod multilabel;
+mod segmentation;
 
 /// One loss at one size.
 pub(crate) struct Case {
@@ -104,7 +105,7 @@ fn main() {
             name => filter = name.to_owned(),
         }
     }
-    let families = [classification::cases(), metric::cases(), multilabel::cases()];
+    let families = [classification::cases(), metric::cases(), multilabel::cases(), segmentation::cases()];
     let cases = families.into_iter().flatten().filter(|case| case.name.contains(&filter));
     if !measured {
         // Run by a test: that it runs is all that matters.

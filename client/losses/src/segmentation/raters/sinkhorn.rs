@@ -49,7 +49,7 @@ use crate::error::{ConfigError, LossError};
 use crate::gradient::attach_each;
 use crate::host::read_finite;
 use crate::info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
-use crate::option::{positive, require};
+use crate::option::require;
 
 /// The smallest blur: below it the exponents of a softmin are beyond what single-precision costs say.
 const BLUR_MIN: f64 = 1e-4;
