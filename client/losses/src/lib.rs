@@ -46,6 +46,7 @@
 
 pub mod check;
 pub mod classification;
+pub mod contrastive;
 mod error;
 #[cfg(feature = "golden")]
 pub mod golden;

@@ -7,6 +7,12 @@
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::classification::{cross_entropy, focal};
+use crate::contrastive::{
+    amcl_barlow, amcl_simclr, amcl_simsiam, barlow_twins, easy_to_hard_mask, groco, hard_patches, hydra, info_nce,
+    isogclr, isogclr_bimodal, masked_reconstruction, mixed_barlow_twins, noise_injection, nt_xent,
+    pseudo_label_batches, robust_contrastive, scaled_negatives, simple_contrastive, target_anchored, tolerance,
+    uniformity,
+};
 use crate::error::LossError;
 use crate::info::{LossInfo, Objective, Role, TaskKind};
 use crate::multilabel::bce;
@@ -119,9 +125,31 @@ losses! {
         Mae(mae::Config) = "mae",
         Huber(huber::Config) = "huber",
         GaussianNll(gaussian_nll::Config) = "gaussian_nll",
+        NtXent(nt_xent::Config) = "nt_xent",
+        InfoNce(info_nce::Config) = "info_nce",
+        SimpleContrastive(simple_contrastive::Config) = "simple_contrastive",
+        BarlowTwins(barlow_twins::Config) = "barlow_twins",
+        MixedBarlowTwins(mixed_barlow_twins::Config) = "mixed_barlow_twins",
+        AmclSimclr(amcl_simclr::Config) = "amcl_simclr",
+        AmclSimsiam(amcl_simsiam::Config) = "amcl_simsiam",
+        AmclBarlow(amcl_barlow::Config) = "amcl_barlow",
+        ScaledNegatives(scaled_negatives::Config) = "scaled_negatives",
+        Isogclr(isogclr::Config) = "isogclr",
+        IsogclrBimodal(isogclr_bimodal::Config) = "isogclr_bimodal",
+        Groco(groco::Config) = "groco",
+        TargetAnchored(target_anchored::Config) = "target_anchored",
+        Hydra(hydra::Config) = "hydra",
+        MaskedReconstruction(masked_reconstruction::Config) = "masked_reconstruction",
     }
     terms {
         margin_control::Config,
+        uniformity::Config,
+        tolerance::Config,
+        robust_contrastive::Config,
+        noise_injection::Config,
+        pseudo_label_batches::Config,
+        hard_patches::Config,
+        easy_to_hard_mask::Config,
     }
 }
 

@@ -5,6 +5,7 @@ use burn::tensor::{Int, Tensor};
 use super::format::GoldenError;
 use super::inputs::{Inputs, numbers};
 use crate::classification::{self, per_sample, softmax_objective};
+use crate::contrastive;
 use crate::error::LossError;
 use crate::reduce::{Reduction, reduce_weighted};
 use crate::registry::LossConfig;
@@ -38,7 +39,7 @@ impl Evaluator {
 }
 
 /// The evaluators of every family.
-const FAMILIES: &[&[Evaluator]] = &[classification::GOLDEN, regulariser::GOLDEN];
+const FAMILIES: &[&[Evaluator]] = &[classification::GOLDEN, contrastive::GOLDEN, regulariser::GOLDEN];
 
 /// The evaluators of `objective` in files about `subject`: those of that subject, or else those for any file, or else
 /// those of the only subject that has an objective of this name.
