@@ -1,5 +1,6 @@
 //! The whole zoo: golden numbers, naive oracles, finite differences, laws and extremes.
 
+mod contrastive;
 mod edges;
 mod golden;
 mod laws;
