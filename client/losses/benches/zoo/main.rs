@@ -14,6 +14,7 @@ use synod_losses::classification::softmax_objective;
 use synod_losses::{LossConfig, LossError};
 
 mod classification;
+mod contrastive;
 
 /// One loss at one size.
 pub(crate) struct Case {
@@ -102,7 +103,7 @@ fn main() {
             name => filter = name.to_owned(),
         }
     }
-    let families = [classification::cases()];
+    let families = [classification::cases(), contrastive::cases()];
     let cases = families.into_iter().flatten().filter(|case| case.name.contains(&filter));
     if !measured {
         // Run by a test: that it runs is all that matters.

@@ -111,7 +111,7 @@ pub fn hard_patches(predicted: Tensor<2>, patch_loss: Tensor<2>, config: &Config
     let [batch, masked] = check::same_shape(NAME, ("predicted", &predicted), ("patch_loss", &patch_loss))?;
     let patch_loss = patch_loss.detach();
     match config.form {
-        Form::Relative => Ok(relative(predicted, patch_loss)),
+        Form::Relative => Ok(relative(&predicted, &patch_loss)),
         Form::Absolute if masked < 2 => {
             Err(shape_error(NAME, "predicted", format!("[{batch}, m] with m >= 2"), &[batch, masked]))
         }
@@ -122,14 +122,14 @@ pub fn hard_patches(predicted: Tensor<2>, patch_loss: Tensor<2>, config: &Config
     }
 }
 
-fn relative(predicted: Tensor<2>, patch_loss: Tensor<2>) -> Tensor<1> {
+fn relative(predicted: &Tensor<2>, patch_loss: &Tensor<2>) -> Tensor<1> {
     let [batch, masked] = predicted.dims();
     let pairs = |values: &Tensor<2>| {
         let (of_i, of_j) = (values.clone().reshape([batch, masked, 1]), values.clone().reshape([batch, 1, masked]));
         of_j - of_i
     };
-    let not_harder = pairs(&patch_loss).lower_equal_scalar(0.0);
-    let differences = pairs(&predicted);
+    let not_harder = pairs(patch_loss).lower_equal_scalar(0.0);
+    let differences = pairs(predicted);
     let count = differences.clone().detach().ones_like().mask_fill(not_harder.clone(), 0.0).sum();
     let terms = (sigmoid(differences) + LOG_EPS).log().mask_fill(not_harder, 0.0);
     terms.sum().neg() / denominator(count)

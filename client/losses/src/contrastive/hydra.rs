@@ -217,8 +217,8 @@ pub fn diagnostics(inputs: &Inputs) -> Result<Diagnostics, LossError> {
     let (is_positive, is_negative) = relations(inputs);
     let logits = inputs.gate_logits.clone().detach();
     let gates = sigmoid(logits.clone());
-    let closed = gates.clone().neg() + 1.0;
-    let entropy = gates.clone() * log_sigmoid(logits.clone()) + closed * log_sigmoid(logits.clone().neg());
+    let entropy =
+        gates.clone() * log_sigmoid(logits.clone()) + sigmoid(logits.clone().neg()) * log_sigmoid(logits.clone().neg());
     Ok(Diagnostics {
         positives: count(&logits, is_positive).sum(),
         negatives: count(&logits, is_negative).sum(),

@@ -100,7 +100,7 @@ impl Outcome {
         name: &str,
         tensor: Tensor<D, Int>,
     ) -> Result<Self, GoldenError> {
-        let values = tensor.try_to_vec_as::<f64>();
+        let values = tensor.try_into_vec_as::<f64>();
         let values = values.map_err(|error| LossError::Read { tensor: "a quantity", reason: error.to_string() });
         Ok(self.with_values(name, inputs.at(values)?))
     }

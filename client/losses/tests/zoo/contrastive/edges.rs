@@ -9,41 +9,8 @@ use synod_losses::contrastive::{
     tolerance, uniformity,
 };
 
-use super::{assert_invalid, assert_refused, filled, ints, matrix, single, stack, vector};
-use crate::support::{leaf, numbers};
-
-/// A loss of two matrices of the same shape, as a mean.
-type OfPair = fn(Tensor<2>, Tensor<2>) -> Result<Tensor<1>, LossError>;
-
-/// Losses of two matrices, and how many rows they need.
-const OF_PAIRS: [(&str, usize, OfPair); 11] = [
-    ("nt_xent", 1, |a, b| Ok(nt_xent::nt_xent(a, b, &nt_xent::Config::default())?.mean())),
-    ("info_nce", 1, |a, b| Ok(info_nce::info_nce(a, b, &info_nce::Config::default())?.mean())),
-    ("hard", 2, |a, b| Ok(info_nce::info_nce(a, b, &info_nce::Config::default().with_alpha(0.5))?.mean())),
-    ("simple", 2, |a, b| {
-        Ok(simple_contrastive::simple_contrastive(a, b, &simple_contrastive::Config::default())?.mean())
-    }),
-    ("in_batch", 1, |a, b| {
-        Ok(scaled_negatives::in_batch(a.clone(), a, b, &scaled_negatives::Config::default())?.mean())
-    }),
-    ("target_anchored", 1, |a, b| {
-        Ok(target_anchored::target_anchored(b, a, &target_anchored::Config::default())?.mean())
-    }),
-    ("barlow_twins", 2, |a, b| barlow_twins::barlow_twins(a, b, &barlow_twins::Config::default())),
-    ("mixed_barlow_twins", 2, |a, b| {
-        let permutation: Vec<usize> = (0..a.dims()[0]).rev().collect();
-        let inputs =
-            mixed_barlow_twins::Inputs { z1: a.clone(), z2: b, mixed: a, permutation: &permutation, mix_coef: 0.0 };
-        Ok(mixed_barlow_twins::mixed_barlow_twins(inputs, &mixed_barlow_twins::Config::default())?.loss())
-    }),
-    ("hydra", 1, |a, b| {
-        let y = ints(&vec![0; a.dims()[0]]);
-        let inputs = hydra::Inputs { z1: a.clone(), z2: b, gate_logits: a, y1: y.clone(), y2: y };
-        hydra::hydra(inputs, &hydra::Config::default().with_gate_penalty(1.0))
-    }),
-    ("hard_patches", 1, |a, b| hard_patches::hard_patches(a, b, &hard_patches::Config::default())),
-    ("uniformity", 2, |a, b| uniformity::uniformity(a + b, &uniformity::Config::default())),
-];
+use super::{OF_PAIRS, assert_invalid, assert_refused, filled, ints, matrix, single, stack, vector};
+use crate::support::{assert_close, leaf, numbers};
 
 /// Value and gradient are finite.
 fn assert_finite<const D: usize>(what: &str, input: &Tensor<D>, loss: Tensor<1>) {
@@ -51,6 +18,15 @@ fn assert_finite<const D: usize>(what: &str, input: &Tensor<D>, loss: Tensor<1>)
     assert!(value.iter().all(|value| value.is_finite()), "{what}: {value:?}");
     if let Some(gradient) = input.grad(&loss.backward()) {
         assert!(numbers(gradient).iter().all(|slope| slope.is_finite()), "{what}: gradient of {value:?}");
+    }
+}
+
+#[test]
+fn the_order_of_samples_does_not_matter() {
+    for (name, _, loss) in OF_PAIRS {
+        let (first, second) = (matrix([5, 3], 1), matrix([5, 3], 2));
+        let back = numbers(loss(first.clone().flip([0]), second.clone().flip([0])).unwrap());
+        assert_close(name, &back, &numbers(loss(first, second).unwrap()), 1e-12);
     }
 }
 

@@ -8,9 +8,46 @@ mod memory;
 mod oracle;
 
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
+use synod_losses::contrastive::{
+    barlow_twins, hard_patches, hydra, info_nce, mixed_barlow_twins, nt_xent, scaled_negatives, simple_contrastive,
+    target_anchored, uniformity,
+};
 use synod_losses::{LossError, Objective};
 
 use crate::support::{leaf, noise, numbers};
+
+/// A loss of two matrices of the same shape, as a mean.
+type OfPair = fn(Tensor<2>, Tensor<2>) -> Result<Tensor<1>, LossError>;
+
+/// Losses of two matrices, and how many rows they need.
+const OF_PAIRS: [(&str, usize, OfPair); 11] = [
+    ("nt_xent", 1, |a, b| Ok(nt_xent::nt_xent(a, b, &nt_xent::Config::default())?.mean())),
+    ("info_nce", 1, |a, b| Ok(info_nce::info_nce(a, b, &info_nce::Config::default())?.mean())),
+    ("hard", 2, |a, b| Ok(info_nce::info_nce(a, b, &info_nce::Config::default().with_alpha(0.5))?.mean())),
+    ("simple", 2, |a, b| {
+        Ok(simple_contrastive::simple_contrastive(a, b, &simple_contrastive::Config::default())?.mean())
+    }),
+    ("in_batch", 1, |a, b| {
+        Ok(scaled_negatives::in_batch(a.clone(), a, b, &scaled_negatives::Config::default())?.mean())
+    }),
+    ("target_anchored", 1, |a, b| {
+        Ok(target_anchored::target_anchored(b, a, &target_anchored::Config::default())?.mean())
+    }),
+    ("barlow_twins", 2, |a, b| barlow_twins::barlow_twins(a, b, &barlow_twins::Config::default())),
+    ("mixed_barlow_twins", 2, |a, b| {
+        let permutation: Vec<usize> = (0..a.dims()[0]).rev().collect();
+        let inputs =
+            mixed_barlow_twins::Inputs { z1: a.clone(), z2: b, mixed: a, permutation: &permutation, mix_coef: 0.0 };
+        Ok(mixed_barlow_twins::mixed_barlow_twins(inputs, &mixed_barlow_twins::Config::default())?.loss())
+    }),
+    ("hydra", 1, |a, b| {
+        let y = ints(&vec![0; a.dims()[0]]);
+        let inputs = hydra::Inputs { z1: a.clone(), z2: b, gate_logits: a, y1: y.clone(), y2: y };
+        hydra::hydra(inputs, &hydra::Config::default().with_gate_penalty(1.0))
+    }),
+    ("hard_patches", 1, |a, b| hard_patches::hard_patches(a, b, &hard_patches::Config::default())),
+    ("uniformity", 2, |a, b| uniformity::uniformity(a + b, &uniformity::Config::default())),
+];
 
 /// A matrix of numbers that look random and differ with `seed`.
 fn matrix(shape: [usize; 2], seed: u64) -> Tensor<2> {
