@@ -47,10 +47,13 @@
 pub mod check;
 pub mod classification;
 pub mod contrastive;
+pub mod distillation;
 mod error;
+mod geometry;
 #[cfg(feature = "golden")]
 pub mod golden;
 mod gradient;
+mod host;
 mod info;
 pub mod multilabel;
 mod option;
@@ -58,6 +61,7 @@ mod reduce;
 pub mod registry;
 pub mod regression;
 pub mod regulariser;
+mod stable;
 mod state;
 
 pub use error::{ConfigError, LossError};

@@ -6,16 +6,24 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::classification::{cross_entropy, focal};
+use crate::classification::hyp_oc::{hyp_ce, hyp_pc, pseudo_negative, to_poincare, total as hyp_oc};
+use crate::classification::{
+    aldr_kl, comp_sum, cross_entropy, ensloss, focal, ldr_kl, linear_step, naive_bayes, smooth_adv_comp_sum, z_loss,
+};
 use crate::contrastive::{
     amcl_barlow, amcl_simclr, amcl_simsiam, barlow_twins, easy_to_hard_mask, groco, hard_patches, hydra, info_nce,
     isogclr, isogclr_bimodal, masked_reconstruction, mixed_barlow_twins, noise_injection, nt_xent,
     pseudo_label_batches, robust_contrastive, scaled_negatives, simple_contrastive, target_anchored, tolerance,
     uniformity,
 };
+use crate::distillation::{
+    align_gradients, binary_kl, binary_kl_norm, dual_head, f_distill, f_distill_discriminator, f_divergence,
+    group_guidance, kl_top, knowledge_distillation, landmark, landmark_assist, soft_landmarks,
+};
 use crate::error::LossError;
 use crate::info::{LossInfo, Objective, Role, TaskKind};
-use crate::multilabel::bce;
+use crate::multilabel::comic::{balancer, corrector, modifier};
+use crate::multilabel::{bce, decoupled_softmax, soft_top_k, softmax};
 use crate::regression::{gaussian_nll, huber, mae, mse};
 use crate::regulariser::margin_control;
 use crate::state::Remembering;
@@ -120,7 +128,20 @@ losses! {
     losses {
         CrossEntropy(cross_entropy::Config) = "cross_entropy",
         Focal(focal::Config) = "focal",
+        CompSum(comp_sum::Config) = "comp_sum",
+        SmoothAdvCompSum(smooth_adv_comp_sum::Config) = "smooth_adv_comp_sum",
+        ZLoss(z_loss::Config) = "z_loss",
+        LdrKl(ldr_kl::Config) = "ldr_kl",
+        AldrKl(aldr_kl::Config) = "aldr_kl",
+        Ensloss(ensloss::Config) = "ensloss",
+        HypCe(hyp_ce::Config) = "hyp_ce",
+        HypOc(hyp_oc::Config) = "hyp_oc",
         BinaryCrossEntropy(bce::Config) = "binary_cross_entropy",
+        ComicModifier(modifier::Config) = "comic_modifier",
+        ComicCorrector(corrector::Config) = "comic_corrector",
+        DecoupledSoftmax(decoupled_softmax::Config) = "decoupled_softmax",
+        MultilabelSoftmax(softmax::Config) = "multilabel_softmax",
+        SoftTopK(soft_top_k::Config) = "soft_top_k",
         Mse(mse::Config) = "mse",
         Mae(mae::Config) = "mae",
         Huber(huber::Config) = "huber",
@@ -140,8 +161,23 @@ losses! {
         TargetAnchored(target_anchored::Config) = "target_anchored",
         Hydra(hydra::Config) = "hydra",
         MaskedReconstruction(masked_reconstruction::Config) = "masked_reconstruction",
+        KnowledgeDistillation(knowledge_distillation::Config) = "knowledge_distillation",
+        BinaryKl(binary_kl::Config) = "binary_kl",
+        BinaryKlNorm(binary_kl_norm::Config) = "binary_kl_norm",
+        DualHead(dual_head::Config) = "dual_head",
+        LandmarkKd(landmark::Config) = "landmark_kd",
+        KlTop(kl_top::Config) = "kl_top",
+        FDivergence(f_divergence::Config) = "f_divergence",
+        FDistill(f_distill::Config) = "f_distill",
+        FDistillDiscriminator(f_distill_discriminator::Config) = "f_distill_discriminator",
+        GroupGuidance(group_guidance::Config) = "group_guidance",
     }
     terms {
+        linear_step::Config,
+        hyp_pc::Config,
+        to_poincare::Config,
+        pseudo_negative::Config,
+        naive_bayes::Config,
         margin_control::Config,
         uniformity::Config,
         tolerance::Config,
@@ -150,6 +186,10 @@ losses! {
         pseudo_label_batches::Config,
         hard_patches::Config,
         easy_to_hard_mask::Config,
+        align_gradients::Config,
+        landmark_assist::Config,
+        soft_landmarks::Config,
+        balancer::Config,
     }
 }
 
@@ -167,7 +207,12 @@ impl LossConfig {
     /// The loss as one that remembers from step to step, if it does: then training must go through
     /// [`Remembering::objective`]. Without memory every sample counts as one seen for the first time.
     pub fn remembering(&self) -> Option<&dyn Remembering> {
-        None
+        match self {
+            Self::AldrKl(config) => Some(config),
+            Self::ComicModifier(config) => Some(config),
+            Self::ComicCorrector(config) => Some(config),
+            _ => None,
+        }
     }
 
     /// What the zoo knows about the loss or term called `name`.

@@ -15,6 +15,7 @@ use synod_losses::{LossConfig, LossError};
 
 mod classification;
 mod contrastive;
+mod multilabel;
 
 /// One loss at one size.
 pub(crate) struct Case {
@@ -103,7 +104,7 @@ fn main() {
             name => filter = name.to_owned(),
         }
     }
-    let families = [classification::cases(), contrastive::cases()];
+    let families = [classification::cases(), contrastive::cases(), multilabel::cases()];
     let cases = families.into_iter().flatten().filter(|case| case.name.contains(&filter));
     if !measured {
         // Run by a test: that it runs is all that matters.

@@ -3,9 +3,10 @@
 use burn::tensor::Tensor;
 use burn::tensor::activation::{relu, sigmoid};
 
-use super::option::{not_negative, temperatures};
+use super::option::temperatures;
 use super::similarity::check_shape;
 use crate::error::{ConfigError, LossError};
+use crate::option::not_negative;
 
 /// Smallest length that an embedding is divided by.
 pub(super) const LENGTH_MIN: f64 = 1e-8;

@@ -41,10 +41,10 @@ use serde::{Deserialize, Serialize};
 
 use super::adaptive_temperature::Temperatures;
 use super::amcl_simclr::check_heads;
-use super::option::positive;
 use super::similarity::{check_shape, is_diagonal, shape_error, standardise};
 use crate::error::{ConfigError, LossError};
 use crate::info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
+use crate::option::positive;
 
 const NAME: &str = "amcl_barlow";
 

@@ -38,10 +38,10 @@
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-use super::option::not_negative;
 use super::similarity::{check_pair, diagonal, is_diagonal, standardise};
 use crate::error::{ConfigError, LossError};
 use crate::info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
+use crate::option::not_negative;
 
 const NAME: &str = "barlow_twins";
 

@@ -39,11 +39,11 @@
 use burn::tensor::{Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
-use super::option::positive;
 use super::similarity::{largest, off_diagonal, shape_error, unit};
 use super::soft_sort::soft_sort;
 use crate::error::{ConfigError, LossError};
 use crate::info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
+use crate::option::positive;
 
 const NAME: &str = "groco";
 

@@ -50,10 +50,10 @@ use burn::tensor::activation::{log_sigmoid, sigmoid};
 use burn::tensor::{Bool, Int, Tensor};
 use serde::{Deserialize, Serialize};
 
-use super::option::{not_negative, positive};
 use super::similarity::{EXCLUDED, LENGTH_MIN, check_pair, check_shape, length, log_sum_exp, same, unit};
 use crate::error::{ConfigError, LossError};
 use crate::info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
+use crate::option::{not_negative, positive};
 
 const NAME: &str = "hydra";
 

@@ -45,10 +45,11 @@ use burn::tensor::Tensor;
 use burn::tensor::activation::softmax;
 use serde::{Deserialize, Serialize};
 
-use super::option::{fraction, positive};
+use super::option::fraction;
 use super::similarity::{LENGTH_MIN, check_pair, diagonal, largest, log_sum_exp, off_diagonal, unit};
 use crate::error::{ConfigError, LossError};
 use crate::info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
+use crate::option::positive;
 
 const NAME: &str = "info_nce";
 

@@ -49,10 +49,11 @@
 use burn::tensor::{Bool, Tensor};
 use serde::{Deserialize, Serialize};
 
-use super::option::{finite, fraction, positive, temperatures, unit_interval};
+use super::option::{finite, fraction, temperatures, unit_interval};
 use super::similarity::{EXCLUDED, check_pair, check_shape, is_diagonal, log_sum_exp};
 use crate::error::{ConfigError, LossError};
 use crate::info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
+use crate::option::positive;
 use crate::state::{LossState, Memory};
 
 const NAME: &str = "isogclr";

@@ -45,10 +45,11 @@
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-use super::option::{finite, fraction, not_negative, positive, temperatures, unit_interval};
+use super::option::{finite, fraction, temperatures, unit_interval};
 use super::similarity::{check_pair, check_shape, diagonal};
 use crate::error::{ConfigError, LossError};
 use crate::info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
+use crate::option::{not_negative, positive};
 use crate::state::{LossState, Memory};
 
 const NAME: &str = "isogclr_bimodal";

@@ -44,10 +44,11 @@ use burn::tensor::{Int, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
 use super::barlow_twins::redundancy;
-use super::option::{not_negative, positive, unit_interval};
+use super::option::unit_interval;
 use super::similarity::{check_pair, check_shape, standardise};
 use crate::error::{ConfigError, LossError};
 use crate::info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
+use crate::option::{not_negative, positive};
 
 const NAME: &str = "mixed_barlow_twins";
 

@@ -31,11 +31,11 @@
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-use super::option::not_negative;
 use super::similarity::check_shape;
 use crate::check;
 use crate::error::{ConfigError, LossError};
 use crate::info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
+use crate::option::not_negative;
 
 const NAME: &str = "noise_injection";
 

@@ -37,10 +37,10 @@
 use burn::tensor::{Int, Tensor};
 use serde::{Deserialize, Serialize};
 
-use super::option::positive;
 use super::similarity::{EXCLUDED, check_pair, is_diagonal, log_sum_exp, unit};
 use crate::error::{ConfigError, LossError};
 use crate::info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
+use crate::option::positive;
 
 const NAME: &str = "nt_xent";
 

@@ -45,11 +45,11 @@ use burn::tensor::{Int, Tensor};
 use serde::{Deserialize, Serialize};
 
 use super::info_nce;
-use super::option::positive;
 use super::similarity::{LENGTH_MIN, check_pair, check_shape, log_sum_exp, shape_error, unit};
 use crate::check;
 use crate::error::{ConfigError, LossError};
 use crate::info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
+use crate::option::positive;
 
 const NAME: &str = "scaled_negatives";
 

@@ -38,10 +38,11 @@ use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 use super::info_nce::negatives_kept;
-use super::option::{fraction, positive};
+use super::option::fraction;
 use super::similarity::{LENGTH_MIN, check_pair, largest, off_diagonal, unit};
 use crate::error::{ConfigError, LossError};
 use crate::info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
+use crate::option::positive;
 
 const NAME: &str = "simple_contrastive";
 

@@ -14,8 +14,9 @@ use std::f64::consts::PI;
 
 use burn::tensor::Tensor;
 
-use super::similarity::check_rows;
-use crate::error::{ConfigError, LossError};
+use crate::check;
+use crate::error::LossError;
+use crate::option::positive;
 
 const NAME: &str = "soft_sort";
 
@@ -44,10 +45,8 @@ struct Layer {
 /// [`LossError::EmptyBatch`] and [`LossError::Shape`] if there is nothing to sort; [`LossError::Config`] if the
 /// steepness is not a finite number above 0.
 pub fn soft_sort(scores: Tensor<2>, steepness: f64) -> Result<Sorted, LossError> {
-    let [batch, n] = crate::check::matrix(NAME, "scores", &scores)?;
-    check_rows(NAME, "scores", [batch, n], 1)?;
-    let steepness_checked = super::option::positive("steepness", steepness);
-    steepness_checked.map_err(|source: ConfigError| LossError::Config { name: NAME, source })?;
+    let [batch, n] = check::matrix(NAME, "scores", &scores)?;
+    positive("steepness", steepness).map_err(|source| LossError::Config { name: NAME, source })?;
     let mut values = scores.reshape([batch, 1, n]);
     let mut layers = Vec::with_capacity(n);
     for layer in 0..n {

@@ -40,10 +40,10 @@ use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 use super::nt_xent::per_row;
-use super::option::positive;
 use super::similarity::{LENGTH_MIN, check_pair, check_shape, unit};
 use crate::error::{ConfigError, LossError};
 use crate::info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
+use crate::option::positive;
 
 const NAME: &str = "target_anchored";
 

@@ -33,11 +33,11 @@
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-use super::option::positive;
 use super::similarity::{LENGTH_MIN, check_rows, log_sum_exp, off_diagonal, unit};
 use crate::check;
 use crate::error::{ConfigError, LossError};
 use crate::info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
+use crate::option::positive;
 
 const NAME: &str = "uniformity";
 

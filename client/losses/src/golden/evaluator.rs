@@ -6,7 +6,9 @@ use super::format::GoldenError;
 use super::inputs::{Inputs, numbers};
 use crate::classification::{self, per_sample, softmax_objective};
 use crate::contrastive;
+use crate::distillation;
 use crate::error::LossError;
+use crate::multilabel;
 use crate::reduce::{Reduction, reduce_weighted};
 use crate::registry::LossConfig;
 use crate::regulariser;
@@ -39,7 +41,14 @@ impl Evaluator {
 }
 
 /// The evaluators of every family.
-const FAMILIES: &[&[Evaluator]] = &[classification::GOLDEN, contrastive::GOLDEN, regulariser::GOLDEN];
+const FAMILIES: &[&[Evaluator]] = &[
+    classification::GOLDEN,
+    classification::hyp_oc::GOLDEN,
+    contrastive::GOLDEN,
+    multilabel::GOLDEN,
+    distillation::GOLDEN,
+    regulariser::GOLDEN,
+];
 
 /// The evaluators of `objective` in files about `subject`: those of that subject, or else those for any file, or else
 /// those of the only subject that has an objective of this name.

@@ -1,6 +1,8 @@
 //! The whole zoo: golden numbers, naive oracles, finite differences, laws and extremes.
 
+mod classification;
 mod contrastive;
+mod distillation;
 mod edges;
 mod golden;
 mod laws;
