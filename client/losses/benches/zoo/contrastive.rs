@@ -139,5 +139,5 @@ fn of_pair(
 
 /// Standard normal numbers that record nothing.
 fn constant(shape: [usize; 2]) -> Tensor<2> {
-    normal(shape).detach()
+    normal(shape).set_require_grad(false)
 }

@@ -3,10 +3,8 @@
 use burn::tensor::Tensor;
 use burn::tensor::activation::{relu, sigmoid};
 
-use super::option::temperatures;
 use super::similarity::check_shape;
-use crate::error::{ConfigError, LossError};
-use crate::option::not_negative;
+use crate::error::LossError;
 
 /// Smallest length that an embedding is divided by.
 pub(super) const LENGTH_MIN: f64 = 1e-8;
@@ -14,18 +12,12 @@ pub(super) const LENGTH_MIN: f64 = 1e-8;
 /// Options that the adaptive losses share.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Temperatures {
-    pub(super) beta: f64,
     pub(super) tau_min: f64,
     pub(super) tau_max: f64,
     pub(super) omega_dim: usize,
 }
 
 impl Temperatures {
-    pub(super) fn validate(self) -> Result<(), ConfigError> {
-        not_negative("beta", self.beta)?;
-        temperatures(self.tau_min, self.tau_max)
-    }
-
     /// `tau_min + (tau_max - tau_min) sigmoid(logits)`.
     pub(super) fn squash<const D: usize>(self, logits: Tensor<D>) -> Tensor<D> {
         sigmoid(logits) * (self.tau_max - self.tau_min) + self.tau_min

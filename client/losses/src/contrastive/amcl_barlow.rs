@@ -30,104 +30,38 @@
 //!
 //! let device = Device::flex();
 //! let z = Tensor::<3>::from_data([[[1.0, 1.0], [1.0, -1.0], [-1.0, 1.0], [-1.0, -1.0]]], &device);
-//! let config = Config::default().with_temperatures(0.75, 0.75);
+//! let config = Config::default().with_tau_min(0.75).with_tau_max(0.75);
 //! let parts = amcl_barlow(z.clone(), z, Tensor::zeros([1, 2, 2], &device), &config)?;
 //! assert!(parts.on_diagonal.into_scalar::<f32>() < 1e-8, "C_ll is 3/4, as is the temperature");
 //! # Ok::<(), synod_losses::LossError>(())
 //! ```
 
 use burn::tensor::Tensor;
-use serde::{Deserialize, Serialize};
 
 use super::adaptive_temperature::Temperatures;
 use super::amcl_simclr::check_heads;
+use super::option::temperatures;
 use super::similarity::{check_shape, is_diagonal, shape_error, standardise};
-use crate::error::{ConfigError, LossError};
-use crate::info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
-use crate::option::positive;
+use crate::error::LossError;
+use crate::option::{NON_NEGATIVE, POSITIVE, any, objective};
 
-const NAME: &str = "amcl_barlow";
-
-/// Options of the adaptive multi-head loss.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-#[non_exhaustive]
-pub struct Config {
-    /// Weight of what keeps temperatures in check, finite and at least 0.
-    pub beta: f64,
-    /// Weight of the entries off the diagonal, finite and above 0.
-    pub lambda: f64,
-    /// Smallest temperature, above 0.
-    pub tau_min: f64,
-    /// Largest temperature, finite and at least `tau_min`.
-    pub tau_max: f64,
-    /// `d'` of the formula; 0 for the width of the embeddings.
-    pub omega_dim: usize,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self { beta: 0.1, lambda: 0.005, tau_min: 0.05, tau_max: 2.0, omega_dim: 0 }
+objective! {
+    "amcl_barlow", family: "contrastive", file: "amcl_barlow.rs", role: Loss, tasks: [SelfSupervised],
+    remembers: None, cost: "O(B D^2)",
+    options: {
+        beta / with_beta: f64 = 0.1, NON_NEGATIVE, "weight of what keeps temperatures in check";
+        lambda / with_lambda: f64 = 0.005, POSITIVE, "weight of the entries off the diagonal";
+        tau_min / with_tau_min: f64 = 0.05, POSITIVE, "smallest temperature";
+        tau_max / with_tau_max: f64 = 2.0, POSITIVE, "largest temperature, at least `tau_min`";
+        omega_dim / with_omega_dim: usize = 0, any(">= 0"), "width in the regulariser; 0 takes that of the embeddings";
     }
+    also: |config: &Config| temperatures(config.tau_min, config.tau_max)
 }
 
 impl Config {
-    /// Sets the weight of what keeps temperatures in check.
-    #[must_use]
-    pub fn with_beta(mut self, beta: f64) -> Self {
-        self.beta = beta;
-        self
-    }
-
-    /// Sets the weight of the entries off the diagonal.
-    #[must_use]
-    pub fn with_lambda(mut self, lambda: f64) -> Self {
-        self.lambda = lambda;
-        self
-    }
-
-    /// Sets the range of temperatures.
-    #[must_use]
-    pub fn with_temperatures(mut self, tau_min: f64, tau_max: f64) -> Self {
-        (self.tau_min, self.tau_max) = (tau_min, tau_max);
-        self
-    }
-
-    /// Sets `d'` of the formula.
-    #[must_use]
-    pub fn with_omega_dim(mut self, omega_dim: usize) -> Self {
-        self.omega_dim = omega_dim;
-        self
-    }
-
     fn temperatures(&self) -> Temperatures {
-        let Self { beta, tau_min, tau_max, omega_dim, .. } = *self;
-        Temperatures { beta, tau_min, tau_max, omega_dim }
-    }
-}
-
-impl Objective for Config {
-    const INFO: LossInfo = LossInfo {
-        name: NAME,
-        family: "contrastive",
-        role: Role::Loss,
-        tasks: &[TaskKind::SelfSupervised],
-        options: &[
-            OptionInfo::new("beta", "0.1", "finite, >= 0", "weight of what keeps temperatures in check"),
-            OptionInfo::new("lambda", "0.005", "finite, > 0", "weight of the entries off the diagonal"),
-            OptionInfo::new("tau_min", "0.05", "> 0", "smallest temperature"),
-            OptionInfo::new("tau_max", "2.0", "finite, >= tau_min", "largest temperature"),
-            OptionInfo::new("omega_dim", "0", ">= 0", "width in the regulariser; 0 for that of the embeddings"),
-        ],
-        remembers: Remembers::None,
-        cost: "O(B D^2)",
-        file: include_str!("amcl_barlow.rs"),
-    };
-
-    fn validate(self) -> Result<Self, ConfigError> {
-        self.temperatures().validate()?;
-        positive("lambda", self.lambda)?;
-        Ok(self)
+        let Self { tau_min, tau_max, omega_dim, .. } = *self;
+        Temperatures { tau_min, tau_max, omega_dim }
     }
 }
 

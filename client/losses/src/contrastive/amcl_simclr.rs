@@ -40,100 +40,37 @@
 //!     w2: Tensor::zeros([1, 3], &device),
 //!     b2: Tensor::zeros([1], &device),
 //! };
-//! let outcome = amcl_simclr(z.clone(), z, &network, &Config::default().with_temperatures(0.5, 0.5))?;
+//! let outcome = amcl_simclr(z.clone(), z, &network, &Config::default().with_tau_min(0.5).with_tau_max(0.5))?;
 //! assert!((outcome.values.mean().into_scalar::<f32>() + 2.0).abs() < 1e-6, "(0 - 1) / 0.5");
 //! # Ok::<(), synod_losses::LossError>(())
 //! ```
 
 use burn::tensor::{Int, Tensor};
-use serde::{Deserialize, Serialize};
 
 use super::adaptive_temperature::{LENGTH_MIN, TemperatureNetwork, Temperatures};
+use super::option::temperatures;
 use super::similarity::{EXCLUDED, check_shape, is_diagonal, shape_error, unit};
-use crate::error::{ConfigError, LossError};
-use crate::info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
+use crate::error::LossError;
+use crate::option::{NON_NEGATIVE, POSITIVE, any, objective};
 
-const NAME: &str = "amcl_simclr";
-
-/// Options of the adaptive multi-head loss.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-#[non_exhaustive]
-pub struct Config {
-    /// Weight of what keeps temperatures in check, finite and at least 0.
-    pub beta: f64,
-    /// Smallest temperature, above 0.
-    pub tau_min: f64,
-    /// Largest temperature, finite and at least `tau_min`.
-    pub tau_max: f64,
-    /// `d'` of the formula; 0 for the width of the embeddings.
-    pub omega_dim: usize,
-    /// Whether the positive itself may be the hardest row.
-    pub positive_in_max: bool,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self { beta: 0.1, tau_min: 0.05, tau_max: 2.0, omega_dim: 0, positive_in_max: false }
+objective! {
+    "amcl_simclr", family: "contrastive", file: "amcl_simclr.rs", role: Loss, tasks: [SelfSupervised],
+    remembers: None, cost: "O(B^2 D)",
+    options: {
+        beta / with_beta: f64 = 0.1, NON_NEGATIVE, "weight of what keeps temperatures in check";
+        tau_min / with_tau_min: f64 = 0.05, POSITIVE, "smallest temperature";
+        tau_max / with_tau_max: f64 = 2.0, POSITIVE, "largest temperature, at least `tau_min`";
+        omega_dim / with_omega_dim: usize = 0, any(">= 0"), "width in the regulariser; 0 takes that of the embeddings";
+        positive_in_max / with_positive_in_max: bool = false, any("true | false"),
+            "choice whether the positive may be the hardest row";
     }
+    also: |config: &Config| temperatures(config.tau_min, config.tau_max)
 }
 
 impl Config {
-    /// Sets the weight of what keeps temperatures in check.
-    #[must_use]
-    pub fn with_beta(mut self, beta: f64) -> Self {
-        self.beta = beta;
-        self
-    }
-
-    /// Sets the range of temperatures.
-    #[must_use]
-    pub fn with_temperatures(mut self, tau_min: f64, tau_max: f64) -> Self {
-        (self.tau_min, self.tau_max) = (tau_min, tau_max);
-        self
-    }
-
-    /// Sets `d'` of the formula.
-    #[must_use]
-    pub fn with_omega_dim(mut self, omega_dim: usize) -> Self {
-        self.omega_dim = omega_dim;
-        self
-    }
-
-    /// Sets whether the positive itself may be the hardest row.
-    #[must_use]
-    pub fn with_positive_in_max(mut self, positive_in_max: bool) -> Self {
-        self.positive_in_max = positive_in_max;
-        self
-    }
-
     fn temperatures(&self) -> Temperatures {
-        let Self { beta, tau_min, tau_max, omega_dim, .. } = *self;
-        Temperatures { beta, tau_min, tau_max, omega_dim }
-    }
-}
-
-impl Objective for Config {
-    const INFO: LossInfo = LossInfo {
-        name: NAME,
-        family: "contrastive",
-        role: Role::Loss,
-        tasks: &[TaskKind::SelfSupervised],
-        options: &[
-            OptionInfo::new("beta", "0.1", "finite, >= 0", "weight of what keeps temperatures in check"),
-            OptionInfo::new("tau_min", "0.05", "> 0", "smallest temperature"),
-            OptionInfo::new("tau_max", "2.0", "finite, >= tau_min", "largest temperature"),
-            OptionInfo::new("omega_dim", "0", ">= 0", "width in the regulariser; 0 for that of the embeddings"),
-            OptionInfo::new("positive_in_max", "false", "true | false", "whether the positive may be the hardest row"),
-        ],
-        remembers: Remembers::None,
-        cost: "O(B^2 D)",
-        file: include_str!("amcl_simclr.rs"),
-    };
-
-    fn validate(self) -> Result<Self, ConfigError> {
-        self.temperatures().validate()?;
-        Ok(self)
+        let Self { tau_min, tau_max, omega_dim, .. } = *self;
+        Temperatures { tau_min, tau_max, omega_dim }
     }
 }
 

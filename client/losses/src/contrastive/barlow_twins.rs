@@ -36,67 +36,17 @@
 //! ```
 
 use burn::tensor::Tensor;
-use serde::{Deserialize, Serialize};
 
 use super::similarity::{check_pair, diagonal, is_diagonal, standardise};
-use crate::error::{ConfigError, LossError};
-use crate::info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
-use crate::option::not_negative;
+use crate::error::LossError;
+use crate::option::{NON_NEGATIVE, objective};
 
-const NAME: &str = "barlow_twins";
-
-/// Options of Barlow Twins.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-#[non_exhaustive]
-pub struct Config {
-    /// Weight of the entries off the diagonal, finite and at least 0.
-    pub lambda: f64,
-    /// Added to variances, finite and at least 0.
-    pub eps: f64,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self { lambda: 0.0051, eps: 1e-5 }
-    }
-}
-
-impl Config {
-    /// Sets the weight of the entries off the diagonal.
-    #[must_use]
-    pub fn with_lambda(mut self, lambda: f64) -> Self {
-        self.lambda = lambda;
-        self
-    }
-
-    /// Sets what is added to variances.
-    #[must_use]
-    pub fn with_eps(mut self, eps: f64) -> Self {
-        self.eps = eps;
-        self
-    }
-}
-
-impl Objective for Config {
-    const INFO: LossInfo = LossInfo {
-        name: NAME,
-        family: "contrastive",
-        role: Role::Loss,
-        tasks: &[TaskKind::SelfSupervised],
-        options: &[
-            OptionInfo::new("lambda", "0.0051", "finite, >= 0", "weight of the entries off the diagonal"),
-            OptionInfo::new("eps", "1e-5", "finite, >= 0", "added to variances"),
-        ],
-        remembers: Remembers::None,
-        cost: "O(B D^2)",
-        file: include_str!("barlow_twins.rs"),
-    };
-
-    fn validate(self) -> Result<Self, ConfigError> {
-        not_negative("lambda", self.lambda)?;
-        not_negative("eps", self.eps)?;
-        Ok(self)
+objective! {
+    "barlow_twins", family: "contrastive", file: "barlow_twins.rs", role: Loss, tasks: [SelfSupervised],
+    remembers: None, cost: "O(B D^2)",
+    options: {
+        lambda / with_lambda: f64 = 0.0051, NON_NEGATIVE, "weight of the entries off the diagonal";
+        eps / with_eps: f64 = 1e-5, NON_NEGATIVE, "addition to variances";
     }
 }
 

@@ -12,8 +12,9 @@
 //! No gradient. Exactly `L - keep` patches of each sample are masked.
 //!
 //! # Choices
-//! Of equal numbers the first counts. Numbers are on the host, in double precision, as floors are. Predictions come from
-//! the averaged model on the whole sample; [`ema_decay`] is its decay. `total_epochs` of 200 is a short run of the paper.
+//! Of equal numbers the first counts. Numbers are on the host, in double precision, as floors are. Predictions come
+//! from the averaged model on the whole sample; [`ema_decay`] is its decay. `total_epochs` of 200 is a short run of
+//! the paper.
 //!
 //! # Source
 //! Wang, Song, Fan, Wang, Xie, Zhang: Hard Patches Mining for Masked Image Modeling, CVPR 2023, section 3.4;
@@ -30,71 +31,18 @@
 //! # Ok::<(), synod_losses::LossError>(())
 //! ```
 
-use serde::{Deserialize, Serialize};
-
 use super::patch_mask::PatchMask;
 use super::similarity::{check_shape, shape_error};
 use crate::error::{ConfigError, LossError};
-use crate::info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
+use crate::info::Objective;
+use crate::option::{AT_LEAST_ONE, INNER_SHARE, objective};
 
-const NAME: &str = "easy_to_hard_mask";
-
-/// Options of easy-to-hard masking.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-#[non_exhaustive]
-pub struct Config {
-    /// Share of the patches that is masked, above 0 and below 1.
-    pub mask_ratio: f64,
-    /// Epochs of the run, at least 1.
-    pub total_epochs: u64,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self { mask_ratio: 0.75, total_epochs: 200 }
-    }
-}
-
-impl Config {
-    /// Sets the share of the patches that is masked.
-    #[must_use]
-    pub fn with_mask_ratio(mut self, mask_ratio: f64) -> Self {
-        self.mask_ratio = mask_ratio;
-        self
-    }
-
-    /// Sets the epochs of the run.
-    #[must_use]
-    pub fn with_total_epochs(mut self, total_epochs: u64) -> Self {
-        self.total_epochs = total_epochs;
-        self
-    }
-}
-
-impl Objective for Config {
-    const INFO: LossInfo = LossInfo {
-        name: NAME,
-        family: "contrastive",
-        role: Role::Step,
-        tasks: &[TaskKind::SelfSupervised],
-        options: &[
-            OptionInfo::new("mask_ratio", "0.75", "> 0, < 1", "share of the patches that is masked"),
-            OptionInfo::new("total_epochs", "200", ">= 1", "epochs of the run"),
-        ],
-        remembers: Remembers::None,
-        cost: "O(B L log L)",
-        file: include_str!("easy_to_hard_mask.rs"),
-    };
-
-    fn validate(self) -> Result<Self, ConfigError> {
-        if !(self.mask_ratio > 0.0 && self.mask_ratio < 1.0) {
-            return Err(ConfigError::new("mask_ratio", self.mask_ratio, "a number above 0 and below 1"));
-        }
-        if self.total_epochs == 0 {
-            return Err(ConfigError::new("total_epochs", 0, "at least 1"));
-        }
-        Ok(self)
+objective! {
+    "easy_to_hard_mask", family: "contrastive", file: "easy_to_hard_mask.rs", role: Step, tasks: [SelfSupervised],
+    remembers: None, cost: "O(B L log L)",
+    options: {
+        mask_ratio / with_mask_ratio: f64 = 0.75, INNER_SHARE, "share of the patches that is masked";
+        total_epochs / with_total_epochs: usize = 200, AT_LEAST_ONE, "number of epochs of the run";
     }
 }
 
@@ -119,7 +67,7 @@ pub fn easy_to_hard_mask(
     predicted: &[f64],
     noise: &[f64],
     patches: usize,
-    epoch: u64,
+    epoch: usize,
     config: &Config,
 ) -> Result<EasyToHardMask, LossError> {
     let refused = |source| LossError::Config { name: NAME, source };
@@ -157,6 +105,6 @@ pub fn easy_to_hard_mask(
 
 /// Decay of the averaged model in `epoch`, counted from 0: from 0.999 to 0.9999 in the first hundred.
 #[must_use]
-pub fn ema_decay(epoch: u64) -> f64 {
+pub fn ema_decay(epoch: usize) -> f64 {
     if epoch < 100 { 0.999 + 0.0009 * epoch as f64 / 100.0 } else { 0.9999 }
 }

@@ -37,15 +37,28 @@
 //! ```
 
 use burn::tensor::{Tensor, TensorData};
-use serde::{Deserialize, Serialize};
 
 use super::similarity::{largest, off_diagonal, shape_error, unit};
 use super::soft_sort::soft_sort;
-use crate::error::{ConfigError, LossError};
-use crate::info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
-use crate::option::positive;
+use crate::error::LossError;
+use crate::info::Objective;
+use crate::option::{AT_LEAST_ONE, Allowed, POSITIVE, any, objective};
 
-const NAME: &str = "groco";
+objective! {
+    "groco", family: "contrastive", file: "groco.rs", role: Loss, tasks: [SelfSupervised],
+    remembers: None, cost: "O(V B^2 D + V B k^2)",
+    options: {
+        topk_neg / with_topk_neg: usize = 10, AT_LEAST_ONE, "number of negatives of an anchor, the hardest";
+        steepness / with_steepness: f64 = 1.0, POSITIVE, "hardness of sorting";
+        stop_grad / with_stop_grad: bool = true, any("true | false"),
+            "choice whether positives and negatives are constants";
+        n_pos_views / with_n_pos_views: usize = 0, POSITIVE_VIEWS,
+            "number of views, the first, that may be positives; 0 takes all";
+    }
+}
+
+/// One would leave the first view without a positive.
+const POSITIVE_VIEWS: Allowed<usize> = Allowed { test: |views| *views != 1, text: "0, >= 2" };
 
 /// Smallest length that an embedding is divided by.
 const LENGTH_MIN: f64 = 1e-8;
@@ -55,86 +68,6 @@ const LOG_MIN: f64 = -100.0;
 
 /// Weights below this are 0 in single precision.
 const WEIGHT_MIN: f64 = 1e-37;
-
-/// Options of GroCo.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-#[non_exhaustive]
-pub struct Config {
-    /// Negatives of an anchor, at least 1 and below the batch.
-    pub topk_neg: usize,
-    /// How hard sorting is, finite and above 0.
-    pub steepness: f64,
-    /// Whether positives and negatives are constants.
-    pub stop_grad: bool,
-    /// How many views, the first, may be positives; 0 for all, otherwise at least 2.
-    pub n_pos_views: usize,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self { topk_neg: 10, steepness: 1.0, stop_grad: true, n_pos_views: 0 }
-    }
-}
-
-impl Config {
-    /// Sets the negatives of an anchor.
-    #[must_use]
-    pub fn with_topk_neg(mut self, topk_neg: usize) -> Self {
-        self.topk_neg = topk_neg;
-        self
-    }
-
-    /// Sets how hard sorting is.
-    #[must_use]
-    pub fn with_steepness(mut self, steepness: f64) -> Self {
-        self.steepness = steepness;
-        self
-    }
-
-    /// Sets whether positives and negatives are constants.
-    #[must_use]
-    pub fn with_stop_grad(mut self, stop_grad: bool) -> Self {
-        self.stop_grad = stop_grad;
-        self
-    }
-
-    /// Sets how many views may be positives.
-    #[must_use]
-    pub fn with_n_pos_views(mut self, n_pos_views: usize) -> Self {
-        self.n_pos_views = n_pos_views;
-        self
-    }
-}
-
-impl Objective for Config {
-    const INFO: LossInfo = LossInfo {
-        name: NAME,
-        family: "contrastive",
-        role: Role::Loss,
-        tasks: &[TaskKind::SelfSupervised],
-        options: &[
-            OptionInfo::new("topk_neg", "10", ">= 1", "negatives of an anchor, the hardest"),
-            OptionInfo::new("steepness", "1.0", "finite, > 0", "how hard sorting is"),
-            OptionInfo::new("stop_grad", "true", "true | false", "whether positives and negatives are constants"),
-            OptionInfo::new("n_pos_views", "0", "0, >= 2", "views that may be positives, the first; 0 for all"),
-        ],
-        remembers: Remembers::None,
-        cost: "O(V B^2 D + V B k^2)",
-        file: include_str!("groco.rs"),
-    };
-
-    fn validate(self) -> Result<Self, ConfigError> {
-        if self.topk_neg == 0 {
-            return Err(ConfigError::new("topk_neg", 0, "at least 1"));
-        }
-        positive("steepness", self.steepness)?;
-        if self.n_pos_views == 1 {
-            return Err(ConfigError::new("n_pos_views", 1, "0 or at least 2: the first view needs a positive"));
-        }
-        Ok(self)
-    }
-}
 
 /// Values per anchor, `[views * batch]`, for `views: [views, batch, d]`.
 ///

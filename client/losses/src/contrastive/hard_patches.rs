@@ -12,8 +12,8 @@
 //!
 //! # Range and gradient
 //! `relative` lies in `[-1e-6, 13.82]`, and is 0 without a gradient where no two losses differ; predictions of 0 give
-//! `ln 2 - 2e-6`. A constant added to the predictions of a sample, or a growing function of its losses, changes nothing.
-//! `absolute` is `[0, inf)` and needs two masked patches. Patch losses are constants.
+//! `ln 2 - 2e-6`. A constant added to the predictions of a sample, or a growing function of its losses, changes
+//! nothing. `absolute` is `[0, inf)` and needs two masked patches. Patch losses are constants.
 //!
 //! # Choices
 //! The paper counts every pair in both orders, with the same value. The 1e-6 belongs to the definition.
@@ -42,23 +42,21 @@ use serde::{Deserialize, Serialize};
 use super::masked_reconstruction::VARIANCE_EPS;
 use super::similarity::{shape_error, standardise};
 use crate::check;
-use crate::error::{ConfigError, LossError};
-use crate::info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
+use crate::error::LossError;
+use crate::option::{any, objective};
 use crate::reduce::denominator;
 
-const NAME: &str = "hard_patches";
+objective! {
+    "hard_patches", family: "contrastive", file: "hard_patches.rs", role: Term, tasks: [SelfSupervised],
+    remembers: None, cost: "O(B M^2)",
+    options: {
+        form / with_form: Form = Form::Relative => "\"relative\"", any("relative | absolute"),
+            "way in which predictions are compared: in pairs or with normalised losses";
+    }
+}
 
 /// Inside the logarithm, part of the definition.
 const LOG_EPS: f64 = 1e-6;
-
-/// Options of the prediction of hard patches.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-#[non_exhaustive]
-pub struct Config {
-    /// What predictions are compared with.
-    pub form: Form,
-}
 
 /// What predictions are compared with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -69,37 +67,6 @@ pub enum Form {
     Relative,
     /// The normalised losses.
     Absolute,
-}
-
-impl Config {
-    /// Sets what predictions are compared with.
-    #[must_use]
-    pub fn with_form(mut self, form: Form) -> Self {
-        self.form = form;
-        self
-    }
-}
-
-impl Objective for Config {
-    const INFO: LossInfo = LossInfo {
-        name: NAME,
-        family: "contrastive",
-        role: Role::Term,
-        tasks: &[TaskKind::SelfSupervised],
-        options: &[OptionInfo::new(
-            "form",
-            "\"relative\"",
-            "relative | absolute",
-            "whether predictions are compared in pairs or with normalised losses",
-        )],
-        remembers: Remembers::None,
-        cost: "O(B M^2)",
-        file: include_str!("hard_patches.rs"),
-    };
-
-    fn validate(self) -> Result<Self, ConfigError> {
-        Ok(self)
-    }
 }
 
 /// The term as `[1]`, for `predicted, patch_loss: [batch, masked]`.
@@ -129,8 +96,7 @@ fn relative(predicted: &Tensor<2>, patch_loss: &Tensor<2>) -> Tensor<1> {
         of_j - of_i
     };
     let not_harder = pairs(patch_loss).lower_equal_scalar(0.0);
-    let differences = pairs(predicted);
-    let count = differences.clone().detach().ones_like().mask_fill(not_harder.clone(), 0.0).sum();
-    let terms = (sigmoid(differences) + LOG_EPS).log().mask_fill(not_harder, 0.0);
+    let terms = (sigmoid(pairs(predicted)) + LOG_EPS).log().mask_fill(not_harder.clone(), 0.0);
+    let count = terms.clone().detach().ones_like().mask_fill(not_harder, 0.0).sum();
     terms.sum().neg() / denominator(count)
 }

@@ -20,7 +20,8 @@
 //!
 //! # Range and gradient
 //! `[0, inf)` and smooth. Gradients reach both views and the gates. Without any positive the contrast is 0 without a
-//! gradient, without negatives its terms are 0. With `subspace_cosine` a common factor of a row's gates changes nothing.
+//! gradient, without negatives its terms are 0. With `subspace_cosine` a common factor of a row's gates changes
+//! nothing.
 //!
 //! # Choices
 //! `unit(z1 g) . unit(z2 g)` and its lengths are products of matrices: `O(B^2 D)` time, but `O(B^2)` memory and not
@@ -51,29 +52,24 @@ use burn::tensor::{Bool, Int, Tensor};
 use serde::{Deserialize, Serialize};
 
 use super::similarity::{EXCLUDED, LENGTH_MIN, check_pair, check_shape, length, log_sum_exp, same, unit};
-use crate::error::{ConfigError, LossError};
-use crate::info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
-use crate::option::{not_negative, positive};
+use crate::error::LossError;
+use crate::option::{NON_NEGATIVE, POSITIVE, any, objective};
 
-const NAME: &str = "hydra";
+objective! {
+    "hydra", family: "contrastive", file: "hydra.rs", role: Loss, tasks: [Retrieval],
+    remembers: None, cost: "O(B^2 D)",
+    options: {
+        scale / with_scale: f64 = 10.0, POSITIVE, "factor of similarities";
+        filter / with_filter: Filter = Filter::SubspaceCosine => "\"subspace_cosine\"",
+            any("subspace_cosine | gated_dot"), "way in which gates enter similarities";
+        reduction / with_reduction: Scope = Scope::Pairs => "\"pairs\"", any("pairs | anchors"),
+            "set that is averaged over";
+        gate_penalty / with_gate_penalty: f64 = 0.0, NON_NEGATIVE, "weight of what pushes gates to 0 or 1";
+    }
+}
 
 /// Added to the positives of an anchor where they divide, as in the released code.
 const COUNT_EPS: f64 = 1e-6;
-
-/// Options of Hydra.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-#[non_exhaustive]
-pub struct Config {
-    /// What similarities are multiplied by, finite and above 0.
-    pub scale: f64,
-    /// How gates enter similarities.
-    pub filter: Filter,
-    /// What is averaged over.
-    pub reduction: Scope,
-    /// Weight of what pushes gates to 0 or 1, finite and at least 0.
-    pub gate_penalty: f64,
-}
 
 /// How gates enter similarities.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -95,66 +91,6 @@ pub enum Scope {
     Pairs,
     /// The positives of each anchor, then the anchors.
     Anchors,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self { scale: 10.0, filter: Filter::SubspaceCosine, reduction: Scope::Pairs, gate_penalty: 0.0 }
-    }
-}
-
-impl Config {
-    /// Sets what similarities are multiplied by.
-    #[must_use]
-    pub fn with_scale(mut self, scale: f64) -> Self {
-        self.scale = scale;
-        self
-    }
-
-    /// Sets how gates enter similarities.
-    #[must_use]
-    pub fn with_filter(mut self, filter: Filter) -> Self {
-        self.filter = filter;
-        self
-    }
-
-    /// Sets what is averaged over.
-    #[must_use]
-    pub fn with_reduction(mut self, reduction: Scope) -> Self {
-        self.reduction = reduction;
-        self
-    }
-
-    /// Sets the weight of what pushes gates to 0 or 1.
-    #[must_use]
-    pub fn with_gate_penalty(mut self, gate_penalty: f64) -> Self {
-        self.gate_penalty = gate_penalty;
-        self
-    }
-}
-
-impl Objective for Config {
-    const INFO: LossInfo = LossInfo {
-        name: NAME,
-        family: "contrastive",
-        role: Role::Loss,
-        tasks: &[TaskKind::Retrieval],
-        options: &[
-            OptionInfo::new("scale", "10.0", "finite, > 0", "what similarities are multiplied by"),
-            OptionInfo::new("filter", "\"subspace_cosine\"", "subspace_cosine | gated_dot", "how gates enter"),
-            OptionInfo::new("reduction", "\"pairs\"", "pairs | anchors", "what is averaged over"),
-            OptionInfo::new("gate_penalty", "0.0", "finite, >= 0", "weight of what pushes gates to 0 or 1"),
-        ],
-        remembers: Remembers::None,
-        cost: "O(B^2 D)",
-        file: include_str!("hydra.rs"),
-    };
-
-    fn validate(self) -> Result<Self, ConfigError> {
-        positive("scale", self.scale)?;
-        not_negative("gate_penalty", self.gate_penalty)?;
-        Ok(self)
-    }
 }
 
 /// What the loss is computed from.

@@ -1,7 +1,8 @@
 //! The network of Hydra that chooses the dimensions in which two classes are to be similar.
 //!
-//! `e = (label_embedding[y1] + label_embedding[y2]) / 2`, `h = BN1(relu(e))`, `h = BN2(relu(w1 h + b1))`, and the gate is
-//! `sigmoid(w2 h + b2)`. BN is batch normalisation with the mean and the biased variance of the batch, `eps = 1e-5`.
+//! `e = (label_embedding[y1] + label_embedding[y2]) / 2`, `h = BN1(relu(e))`, `h = BN2(relu(w1 h + b1))`, and the gate
+//! is `sigmoid(w2 h + b2)`. BN is batch normalisation with the mean and the biased variance of the batch, `eps =
+//! 1e-5`.
 //!
 //! Source: Wu, Mo, Awais, Atito, Feng, Kittler: Rethinking Positive Pairs in Contrastive Learning, 2024; `simlap.py` of
 //! the released code.

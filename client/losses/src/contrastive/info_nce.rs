@@ -7,7 +7,8 @@
 //! `loss_i = ln( exp(s_ii / tau) + sum_{k in H_i} exp(s_ik / tau) ) - s_ii / tau`
 //!
 //! `alpha = 1` keeps all negatives and is the plain contrastive loss; below it is the hard contrastive loss.
-//! [`relative_penalty`] is the share of the negative gradient that each negative receives, `softmax_{k != i}(s_ik / tau)`.
+//! [`relative_penalty`] is the share of the negative gradient that each negative receives, `softmax_{k != i}(s_ik /
+//! tau)`.
 //!
 //! # Shapes
 //! `anchors, keys: [n, d]`, row `i` of the keys belongs to anchor `i`; the result is `[n]`, the penalties are
@@ -43,68 +44,17 @@
 
 use burn::tensor::Tensor;
 use burn::tensor::activation::softmax;
-use serde::{Deserialize, Serialize};
 
-use super::option::fraction;
 use super::similarity::{LENGTH_MIN, check_pair, diagonal, largest, log_sum_exp, off_diagonal, unit};
-use crate::error::{ConfigError, LossError};
-use crate::info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
-use crate::option::positive;
+use crate::error::LossError;
+use crate::option::{POSITIVE, RATE, objective};
 
-const NAME: &str = "info_nce";
-
-/// Options of InfoNCE.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-#[non_exhaustive]
-pub struct Config {
-    /// What similarities are divided by, finite and above 0.
-    pub temperature: f64,
-    /// Share of the negatives that is kept, the hardest, above 0 and at most 1.
-    pub alpha: f64,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self { temperature: 0.2, alpha: 1.0 }
-    }
-}
-
-impl Config {
-    /// Sets what similarities are divided by.
-    #[must_use]
-    pub fn with_temperature(mut self, temperature: f64) -> Self {
-        self.temperature = temperature;
-        self
-    }
-
-    /// Sets the share of negatives that is kept.
-    #[must_use]
-    pub fn with_alpha(mut self, alpha: f64) -> Self {
-        self.alpha = alpha;
-        self
-    }
-}
-
-impl Objective for Config {
-    const INFO: LossInfo = LossInfo {
-        name: NAME,
-        family: "contrastive",
-        role: Role::Loss,
-        tasks: &[TaskKind::SelfSupervised, TaskKind::Retrieval],
-        options: &[
-            OptionInfo::new("temperature", "0.2", "finite, > 0", "what similarities are divided by"),
-            OptionInfo::new("alpha", "1.0", "> 0, <= 1", "share of the negatives that is kept, the hardest"),
-        ],
-        remembers: Remembers::None,
-        cost: "O(B^2 D)",
-        file: include_str!("info_nce.rs"),
-    };
-
-    fn validate(self) -> Result<Self, ConfigError> {
-        positive("temperature", self.temperature)?;
-        fraction("alpha", self.alpha)?;
-        Ok(self)
+objective! {
+    "info_nce", family: "contrastive", file: "info_nce.rs", role: Loss, tasks: [SelfSupervised, Retrieval],
+    remembers: None, cost: "O(B^2 D)",
+    options: {
+        temperature / with_temperature: f64 = 0.2, POSITIVE, "divisor of similarities";
+        alpha / with_alpha: f64 = 1.0, RATE, "share of the negatives that is kept, the hardest";
     }
 }
 

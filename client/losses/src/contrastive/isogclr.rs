@@ -18,8 +18,8 @@
 //!
 //! # Range and gradient
 //! The value is a surrogate whose gradient is right and whose number is not: watch
-//! [`robust_contrastive`](super::robust_contrastive). Weights and state are constants, only `S` carries a gradient. With
-//! `gamma = 1` the gradient is twice that of the robust objective. One sample is refused.
+//! [`robust_contrastive`](super::robust_contrastive). Weights and state are constants, only `S` carries a gradient.
+//! With `gamma = 1` the gradient is twice that of the robust objective. One sample is refused.
 //!
 //! # Choices
 //! `s` is kept as its logarithm and weights are computed from it: nothing overflows at temperatures below 0.012. The
@@ -47,140 +47,38 @@
 //! ```
 
 use burn::tensor::{Bool, Tensor};
-use serde::{Deserialize, Serialize};
 
-use super::option::{finite, fraction, temperatures, unit_interval};
+use super::option::temperatures;
 use super::similarity::{EXCLUDED, check_pair, check_shape, is_diagonal, log_sum_exp};
-use crate::error::{ConfigError, LossError};
-use crate::info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
-use crate::option::positive;
+use crate::error::LossError;
+use crate::option::{FINITE, POSITIVE, RATE, SHARE, any, objective};
 use crate::state::{LossState, Memory};
 
-const NAME: &str = "isogclr";
-
-/// Options of iSogCLR.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-#[non_exhaustive]
-pub struct Config {
-    /// Say of the batch in the moving average of `s`, above 0 and at most 1.
-    pub gamma: f64,
-    /// How far the distribution of negatives may be from uniform, finite; a larger one makes temperatures smaller.
-    pub rho: f64,
-    /// Step size of temperatures, finite and above 0.
-    pub eta: f64,
-    /// Say of the batch in the moving average of the temperature's gradient, 0 to 1.
-    pub beta_u: f64,
-    /// Smallest temperature, above 0.
-    pub tau_min: f64,
-    /// Largest temperature, finite and at least `tau_min`.
-    pub tau_max: f64,
-    /// Largest size of the temperature's gradient, finite and above 0.
-    pub grad_clip: f64,
-    /// Temperature of samples never seen, within the limits.
-    pub tau_initial: f64,
-    /// Whether all samples count as seen for the first time.
-    pub first_epoch: bool,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self {
-            gamma: 0.8,
-            rho: 0.4,
-            eta: 0.03,
-            beta_u: 0.5,
-            tau_min: 0.05,
-            tau_max: 1.0,
-            grad_clip: 3.0,
-            tau_initial: 0.1,
-            first_epoch: false,
-        }
+objective! {
+    "isogclr", family: "contrastive", file: "isogclr.rs", role: Loss, tasks: [SelfSupervised],
+    remembers: Local, cost: "O(B^2 D)",
+    options: {
+        gamma / with_gamma: f64 = 0.8, RATE, "say of the batch in the moving average of `s`";
+        rho / with_rho: f64 = 0.4, FINITE,
+            "distance from uniform that negatives may have; a larger one makes temperatures smaller";
+        eta / with_eta: f64 = 0.03, POSITIVE, "step size of temperatures";
+        beta_u / with_beta_u: f64 = 0.5, SHARE, "say of the batch in the moving average of the temperature's gradient";
+        tau_min / with_tau_min: f64 = 0.05, POSITIVE, "smallest temperature";
+        tau_max / with_tau_max: f64 = 1.0, POSITIVE, "largest temperature, at least `tau_min`";
+        grad_clip / with_grad_clip: f64 = 3.0, POSITIVE, "largest size of the temperature's gradient";
+        tau_initial / with_tau_initial: f64 = 0.1, POSITIVE, "temperature of samples never seen";
+        first_epoch / with_first_epoch: bool = false, any("true | false"),
+            "choice whether all samples count as seen for the first time";
     }
+    also: |config: &Config| temperatures(config.tau_min, config.tau_max)
 }
 
 impl Config {
-    /// Sets the say of the batch in the moving average of `s`.
-    #[must_use]
-    pub fn with_gamma(mut self, gamma: f64) -> Self {
-        self.gamma = gamma;
-        self
-    }
-
-    /// Sets how far the distribution of negatives may be from uniform.
-    #[must_use]
-    pub fn with_rho(mut self, rho: f64) -> Self {
-        self.rho = rho;
-        self
-    }
-
-    /// Sets the step size of temperatures.
-    #[must_use]
-    pub fn with_eta(mut self, eta: f64) -> Self {
-        self.eta = eta;
-        self
-    }
-
-    /// Sets the limits of temperatures and that of samples never seen.
-    #[must_use]
-    pub fn with_temperatures(mut self, tau_min: f64, tau_initial: f64, tau_max: f64) -> Self {
-        (self.tau_min, self.tau_initial, self.tau_max) = (tau_min, tau_initial, tau_max);
-        self
-    }
-
-    /// Sets the moving average of the temperature's gradient and its largest size.
-    #[must_use]
-    pub fn with_gradient(mut self, beta_u: f64, grad_clip: f64) -> Self {
-        (self.beta_u, self.grad_clip) = (beta_u, grad_clip);
-        self
-    }
-
-    /// Sets whether all samples count as seen for the first time.
-    #[must_use]
-    pub fn with_first_epoch(mut self, first_epoch: bool) -> Self {
-        self.first_epoch = first_epoch;
-        self
-    }
-
     /// The state of a site with `samples` training samples before the first step.
     #[must_use]
     pub fn initial(&self, samples: usize) -> LossState {
         let state = LossState::default().with_samples(LOG_S, samples, EXCLUDED as f32);
         state.with_samples(TAU, samples, self.tau_initial as f32).with_samples(U, samples, 0.0)
-    }
-}
-
-impl Objective for Config {
-    const INFO: LossInfo = LossInfo {
-        name: NAME,
-        family: "contrastive",
-        role: Role::Loss,
-        tasks: &[TaskKind::SelfSupervised],
-        options: &[
-            OptionInfo::new("gamma", "0.8", "> 0, <= 1", "say of the batch in the moving average of s"),
-            OptionInfo::new("rho", "0.4", "finite", "how far negatives may be from uniform"),
-            OptionInfo::new("eta", "0.03", "finite, > 0", "step size of temperatures"),
-            OptionInfo::new("beta_u", "0.5", "0 to 1", "say of the batch in the temperature's gradient"),
-            OptionInfo::new("tau_min", "0.05", "> 0", "smallest temperature"),
-            OptionInfo::new("tau_max", "1.0", "finite, >= tau_min", "largest temperature"),
-            OptionInfo::new("grad_clip", "3.0", "finite, > 0", "largest size of the temperature's gradient"),
-            OptionInfo::new("tau_initial", "0.1", "> 0", "temperature of samples never seen"),
-            OptionInfo::new("first_epoch", "false", "true | false", "whether all samples are seen for the first time"),
-        ],
-        remembers: Remembers::Local,
-        cost: "O(B^2 D)",
-        file: include_str!("isogclr.rs"),
-    };
-
-    fn validate(self) -> Result<Self, ConfigError> {
-        fraction("gamma", self.gamma)?;
-        finite("rho", self.rho)?;
-        positive("eta", self.eta)?;
-        unit_interval("beta_u", self.beta_u)?;
-        temperatures(self.tau_min, self.tau_max)?;
-        positive("grad_clip", self.grad_clip)?;
-        positive("tau_initial", self.tau_initial)?;
-        Ok(self)
     }
 }
 

@@ -43,94 +43,33 @@
 //! ```
 
 use burn::tensor::Tensor;
-use serde::{Deserialize, Serialize};
 
-use super::option::{finite, fraction, temperatures, unit_interval};
+use super::option::temperatures;
 use super::similarity::{check_pair, check_shape, diagonal};
-use crate::error::{ConfigError, LossError};
-use crate::info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
-use crate::option::{not_negative, positive};
+use crate::error::LossError;
+use crate::option::{FINITE, NON_NEGATIVE, POSITIVE, RATE, SHARE, objective};
 use crate::state::{LossState, Memory};
 
-const NAME: &str = "isogclr_bimodal";
-
-/// Options of iSogCLR for pairs of image and text.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-#[non_exhaustive]
-pub struct Config {
-    /// Say of the batch in the moving average of `s`, above 0 and at most 1.
-    pub gamma: f64,
-    /// How far the distribution of negatives may be from uniform, finite; a larger one makes temperatures smaller.
-    pub rho: f64,
-    /// Step size of temperatures, finite and above 0.
-    pub eta: f64,
-    /// Say of the batch in the moving average of the temperature's gradient, 0 to 1.
-    pub beta_u: f64,
-    /// Smallest temperature, above 0.
-    pub tau_min: f64,
-    /// Largest temperature, finite and at least `tau_min`.
-    pub tau_max: f64,
-    /// Largest size of the temperature's gradient, finite and above 0.
-    pub grad_clip: f64,
-    /// Temperature of samples never seen, within the limits.
-    pub tau_initial: f64,
-    /// Added to `s` where it divides, finite and at least 0.
-    pub eps: f64,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self {
-            gamma: 0.8,
-            rho: 6.0,
-            eta: 0.03,
-            beta_u: 0.9,
-            tau_min: 0.005,
-            tau_max: 1.0,
-            grad_clip: 5.0,
-            tau_initial: 0.01,
-            eps: 1e-10,
-        }
+objective! {
+    "isogclr_bimodal", family: "contrastive", file: "isogclr_bimodal.rs", role: Loss,
+    tasks: [SelfSupervised, Retrieval],
+    remembers: Local, cost: "O(B^2 D)",
+    options: {
+        gamma / with_gamma: f64 = 0.8, RATE, "say of the batch in the moving average of `s`";
+        rho / with_rho: f64 = 6.0, FINITE,
+            "distance from uniform that negatives may have; a larger one makes temperatures smaller";
+        eta / with_eta: f64 = 0.03, POSITIVE, "step size of temperatures";
+        beta_u / with_beta_u: f64 = 0.9, SHARE, "say of the batch in the moving average of the temperature's gradient";
+        tau_min / with_tau_min: f64 = 0.005, POSITIVE, "smallest temperature";
+        tau_max / with_tau_max: f64 = 1.0, POSITIVE, "largest temperature, at least `tau_min`";
+        grad_clip / with_grad_clip: f64 = 5.0, POSITIVE, "largest size of the temperature's gradient";
+        tau_initial / with_tau_initial: f64 = 0.01, POSITIVE, "temperature of samples never seen";
+        eps / with_eps: f64 = 1e-10, NON_NEGATIVE, "addition to `s` where it divides";
     }
+    also: |config: &Config| temperatures(config.tau_min, config.tau_max)
 }
 
 impl Config {
-    /// Sets the say of the batch in the moving average of `s`.
-    #[must_use]
-    pub fn with_gamma(mut self, gamma: f64) -> Self {
-        self.gamma = gamma;
-        self
-    }
-
-    /// Sets how far the distribution of negatives may be from uniform.
-    #[must_use]
-    pub fn with_rho(mut self, rho: f64) -> Self {
-        self.rho = rho;
-        self
-    }
-
-    /// Sets the step size of temperatures.
-    #[must_use]
-    pub fn with_eta(mut self, eta: f64) -> Self {
-        self.eta = eta;
-        self
-    }
-
-    /// Sets the limits of temperatures and that of samples never seen.
-    #[must_use]
-    pub fn with_temperatures(mut self, tau_min: f64, tau_initial: f64, tau_max: f64) -> Self {
-        (self.tau_min, self.tau_initial, self.tau_max) = (tau_min, tau_initial, tau_max);
-        self
-    }
-
-    /// Sets the moving average of the temperature's gradient and its largest size.
-    #[must_use]
-    pub fn with_gradient(mut self, beta_u: f64, grad_clip: f64) -> Self {
-        (self.beta_u, self.grad_clip) = (beta_u, grad_clip);
-        self
-    }
-
     /// The state of a site with `samples` training samples before the first step.
     #[must_use]
     pub fn initial(&self, samples: usize) -> LossState {
@@ -139,41 +78,6 @@ impl Config {
             state.with_samples(side.u, samples, 0.0).with_samples(side.tau, samples, self.tau_initial as f32)
         };
         column(column(LossState::default(), &IMAGE), &TEXT)
-    }
-}
-
-impl Objective for Config {
-    const INFO: LossInfo = LossInfo {
-        name: NAME,
-        family: "contrastive",
-        role: Role::Loss,
-        tasks: &[TaskKind::SelfSupervised, TaskKind::Retrieval],
-        options: &[
-            OptionInfo::new("gamma", "0.8", "> 0, <= 1", "say of the batch in the moving average of s"),
-            OptionInfo::new("rho", "6.0", "finite", "how far negatives may be from uniform"),
-            OptionInfo::new("eta", "0.03", "finite, > 0", "step size of temperatures"),
-            OptionInfo::new("beta_u", "0.9", "0 to 1", "say of the batch in the temperature's gradient"),
-            OptionInfo::new("tau_min", "0.005", "> 0", "smallest temperature"),
-            OptionInfo::new("tau_max", "1.0", "finite, >= tau_min", "largest temperature"),
-            OptionInfo::new("grad_clip", "5.0", "finite, > 0", "largest size of the temperature's gradient"),
-            OptionInfo::new("tau_initial", "0.01", "> 0", "temperature of samples never seen"),
-            OptionInfo::new("eps", "1e-10", "finite, >= 0", "added to s where it divides"),
-        ],
-        remembers: Remembers::Local,
-        cost: "O(B^2 D)",
-        file: include_str!("isogclr_bimodal.rs"),
-    };
-
-    fn validate(self) -> Result<Self, ConfigError> {
-        fraction("gamma", self.gamma)?;
-        finite("rho", self.rho)?;
-        positive("eta", self.eta)?;
-        unit_interval("beta_u", self.beta_u)?;
-        temperatures(self.tau_min, self.tau_max)?;
-        positive("grad_clip", self.grad_clip)?;
-        positive("tau_initial", self.tau_initial)?;
-        not_negative("eps", self.eps)?;
-        Ok(self)
     }
 }
 

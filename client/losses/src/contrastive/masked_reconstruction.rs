@@ -36,58 +36,24 @@
 //! ```
 
 use burn::tensor::Tensor;
-use serde::{Deserialize, Serialize};
 
 use super::patch_mask::PatchMask;
 use super::similarity::{check_shape, shape_error, standardise};
-use crate::error::{ConfigError, LossError};
-use crate::info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
+use crate::error::LossError;
+use crate::option::{any, objective};
 
-const NAME: &str = "masked_reconstruction";
+objective! {
+    "masked_reconstruction", family: "contrastive", file: "masked_reconstruction.rs", role: Loss,
+    tasks: [SelfSupervised],
+    remembers: None, cost: "O(B L D)",
+    options: {
+        norm_pix / with_norm_pix: bool = true, any("true | false"),
+            "choice whether the target of each patch is normalised";
+    }
+}
 
 /// Added to the variance of a patch, or of a sample's patch losses.
 pub(super) const VARIANCE_EPS: f64 = 1e-6;
-
-/// Options of masked reconstruction.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-#[non_exhaustive]
-pub struct Config {
-    /// Whether the target of each patch is normalised.
-    pub norm_pix: bool,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self { norm_pix: true }
-    }
-}
-
-impl Config {
-    /// Sets whether the target of each patch is normalised.
-    #[must_use]
-    pub fn with_norm_pix(mut self, norm_pix: bool) -> Self {
-        self.norm_pix = norm_pix;
-        self
-    }
-}
-
-impl Objective for Config {
-    const INFO: LossInfo = LossInfo {
-        name: NAME,
-        family: "contrastive",
-        role: Role::Loss,
-        tasks: &[TaskKind::SelfSupervised],
-        options: &[OptionInfo::new("norm_pix", "true", "true | false", "whether targets of patches are normalised")],
-        remembers: Remembers::None,
-        cost: "O(B L D)",
-        file: include_str!("masked_reconstruction.rs"),
-    };
-
-    fn validate(self) -> Result<Self, ConfigError> {
-        Ok(self)
-    }
-}
 
 /// Values per masked patch, `[batch, masked]`, for `pred, target: [batch, patches, d]`.
 ///

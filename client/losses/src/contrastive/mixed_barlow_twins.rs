@@ -21,8 +21,9 @@
 //! without a gradient. One sample is refused. Positive scaling and shifts of columns change nothing.
 //!
 //! # Choices
-//! Variances are divided by `B - 1` and correlations by `B`, as in the released code: equal views have `C_ii = 1 - 1/B`.
-//! `cifar` is the released script for small images and the README's formula; `imagenet` is the script for large ones.
+//! Variances are divided by `B - 1` and correlations by `B`, as in the released code: equal views have `C_ii = 1 -
+//! 1/B`. `cifar` is the released script for small images and the README's formula; `imagenet` is the script for large
+//! ones.
 //!
 //! # Source
 //! Bandara, De Melo, Patel: Guarding Barlow Twins Against Overfitting with Mixed Samples, 2023, equations 4 to 8;
@@ -44,25 +45,19 @@ use burn::tensor::{Int, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
 use super::barlow_twins::redundancy;
-use super::option::unit_interval;
 use super::similarity::{check_pair, check_shape, standardise};
 use crate::error::{ConfigError, LossError};
-use crate::info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
-use crate::option::{not_negative, positive};
+use crate::option::{NON_NEGATIVE, POSITIVE, SHARE, any, objective, validate};
 
-const NAME: &str = "mixed_barlow_twins";
-
-/// Options of Barlow Twins with mixed samples.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-#[non_exhaustive]
-pub struct Config {
-    /// Weight of the entries off the diagonal, finite and above 0.
-    pub lambda: f64,
-    /// Weight of the mixing part, finite and at least 0.
-    pub mix_scale: f64,
-    /// Which released script is followed.
-    pub variant: Variant,
+objective! {
+    "mixed_barlow_twins", family: "contrastive", file: "mixed_barlow_twins.rs", role: Loss, tasks: [SelfSupervised],
+    remembers: None, cost: "O(B D^2)",
+    options: {
+        lambda / with_lambda: f64 = 0.0078125, POSITIVE, "weight of the entries off the diagonal";
+        mix_scale / with_mix_scale: f64 = 4.0, NON_NEGATIVE, "weight of the mixing part";
+        variant / with_variant: Variant = Variant::Cifar => "\"cifar\"", any("cifar | imagenet"),
+            "released script that is followed";
+    }
 }
 
 /// Which released script is followed.
@@ -74,58 +69,6 @@ pub enum Variant {
     Cifar,
     /// That for large images.
     Imagenet,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self { lambda: 0.0078125, mix_scale: 4.0, variant: Variant::Cifar }
-    }
-}
-
-impl Config {
-    /// Sets the weight of the entries off the diagonal.
-    #[must_use]
-    pub fn with_lambda(mut self, lambda: f64) -> Self {
-        self.lambda = lambda;
-        self
-    }
-
-    /// Sets the weight of the mixing part.
-    #[must_use]
-    pub fn with_mix_scale(mut self, mix_scale: f64) -> Self {
-        self.mix_scale = mix_scale;
-        self
-    }
-
-    /// Sets which released script is followed.
-    #[must_use]
-    pub fn with_variant(mut self, variant: Variant) -> Self {
-        self.variant = variant;
-        self
-    }
-}
-
-impl Objective for Config {
-    const INFO: LossInfo = LossInfo {
-        name: NAME,
-        family: "contrastive",
-        role: Role::Loss,
-        tasks: &[TaskKind::SelfSupervised],
-        options: &[
-            OptionInfo::new("lambda", "0.0078125", "finite, > 0", "weight of the entries off the diagonal"),
-            OptionInfo::new("mix_scale", "4.0", "finite, >= 0", "weight of the mixing part"),
-            OptionInfo::new("variant", "\"cifar\"", "cifar | imagenet", "which released script is followed"),
-        ],
-        remembers: Remembers::None,
-        cost: "O(B D^2)",
-        file: include_str!("mixed_barlow_twins.rs"),
-    };
-
-    fn validate(self) -> Result<Self, ConfigError> {
-        positive("lambda", self.lambda)?;
-        not_negative("mix_scale", self.mix_scale)?;
-        Ok(self)
-    }
 }
 
 /// What the loss is computed from.
@@ -191,7 +134,7 @@ pub fn mixed_barlow_twins(inputs: Inputs<'_>, config: &Config) -> Result<Parts, 
 }
 
 fn check_mix(inputs: &Inputs<'_>, batch: usize) -> Result<(), ConfigError> {
-    unit_interval("mix_coef", inputs.mix_coef)?;
+    validate("mix_coef", &inputs.mix_coef, &SHARE)?;
     let mut seen = vec![false; batch];
     let fits = inputs.permutation.len() == batch
         && inputs.permutation.iter().all(|&row| seen.get_mut(row).is_some_and(|seen| !std::mem::replace(seen, true)));

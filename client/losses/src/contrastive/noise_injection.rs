@@ -1,7 +1,8 @@
 //! Noise injection: embeddings of text are spread, so that what learns from them also bears those of images.
 //!
 //! # Formula
-//! `noisy[b,:] = embedding[b,:] + noise_scale uniform[b] gauss[b,:]`, `uniform` from 0 to 1 and `gauss` standard normal.
+//! `noisy[b,:] = embedding[b,:] + noise_scale uniform[b] gauss[b,:]`, `uniform` from 0 to 1 and `gauss` standard
+//! normal.
 //!
 //! # Shapes
 //! `embedding, gauss: [batch, d]`, `uniform: [batch]`; the result is `[batch, d]`.
@@ -29,55 +30,17 @@
 //! ```
 
 use burn::tensor::Tensor;
-use serde::{Deserialize, Serialize};
 
 use super::similarity::check_shape;
 use crate::check;
-use crate::error::{ConfigError, LossError};
-use crate::info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
-use crate::option::not_negative;
+use crate::error::LossError;
+use crate::option::{NON_NEGATIVE, objective};
 
-const NAME: &str = "noise_injection";
-
-/// Options of noise injection.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-#[non_exhaustive]
-pub struct Config {
-    /// Largest standard deviation of the noise, finite and at least 0.
-    pub noise_scale: f64,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self { noise_scale: 0.5 }
-    }
-}
-
-impl Config {
-    /// Sets the largest standard deviation of the noise.
-    #[must_use]
-    pub fn with_noise_scale(mut self, noise_scale: f64) -> Self {
-        self.noise_scale = noise_scale;
-        self
-    }
-}
-
-impl Objective for Config {
-    const INFO: LossInfo = LossInfo {
-        name: NAME,
-        family: "contrastive",
-        role: Role::Step,
-        tasks: &[TaskKind::Retrieval, TaskKind::Distillation],
-        options: &[OptionInfo::new("noise_scale", "0.5", "finite, >= 0", "largest standard deviation of the noise")],
-        remembers: Remembers::None,
-        cost: "O(B D)",
-        file: include_str!("noise_injection.rs"),
-    };
-
-    fn validate(self) -> Result<Self, ConfigError> {
-        not_negative("noise_scale", self.noise_scale)?;
-        Ok(self)
+objective! {
+    "noise_injection", family: "contrastive", file: "noise_injection.rs", role: Step, tasks: [Retrieval, Distillation],
+    remembers: None, cost: "O(B D)",
+    options: {
+        noise_scale / with_noise_scale: f64 = 0.5, NON_NEGATIVE, "largest standard deviation of the noise";
     }
 }
 

@@ -35,59 +35,21 @@
 //! ```
 
 use burn::tensor::{Int, Tensor};
-use serde::{Deserialize, Serialize};
 
 use super::similarity::{EXCLUDED, check_pair, is_diagonal, log_sum_exp, unit};
-use crate::error::{ConfigError, LossError};
-use crate::info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
-use crate::option::positive;
+use crate::error::LossError;
+use crate::option::{POSITIVE, objective};
 
-const NAME: &str = "nt_xent";
+objective! {
+    "nt_xent", family: "contrastive", file: "nt_xent.rs", role: Loss, tasks: [SelfSupervised],
+    remembers: None, cost: "O(B^2 D)",
+    options: {
+        temperature / with_temperature: f64 = 0.1, POSITIVE, "divisor of similarities";
+    }
+}
 
 /// Smallest length that an embedding is divided by.
 const LENGTH_MIN: f64 = 1e-6;
-
-/// Options of NT-Xent.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-#[non_exhaustive]
-pub struct Config {
-    /// What similarities are divided by, finite and above 0.
-    pub temperature: f64,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self { temperature: 0.1 }
-    }
-}
-
-impl Config {
-    /// Sets what similarities are divided by.
-    #[must_use]
-    pub fn with_temperature(mut self, temperature: f64) -> Self {
-        self.temperature = temperature;
-        self
-    }
-}
-
-impl Objective for Config {
-    const INFO: LossInfo = LossInfo {
-        name: NAME,
-        family: "contrastive",
-        role: Role::Loss,
-        tasks: &[TaskKind::SelfSupervised],
-        options: &[OptionInfo::new("temperature", "0.1", "finite, > 0", "what similarities are divided by")],
-        remembers: Remembers::None,
-        cost: "O(B^2 D)",
-        file: include_str!("nt_xent.rs"),
-    };
-
-    fn validate(self) -> Result<Self, ConfigError> {
-        positive("temperature", self.temperature)?;
-        Ok(self)
-    }
-}
 
 /// Values per embedding, `[2 * batch]`, for the views `z1, z2: [batch, d]`.
 ///

@@ -1,4 +1,5 @@
-//! Batches by pseudo label, from G-SimCLR: samples of different clusters come together, so that fewer are false negatives.
+//! Batches by pseudo label, from G-SimCLR: samples of different clusters come together, so that fewer are false
+//! negatives.
 //!
 //! # Formula
 //! The rank of a sample is the number of samples of its cluster before it. Samples are put in the order of (rank,
@@ -32,54 +33,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::{Deserialize, Serialize};
+use crate::error::LossError;
+use crate::info::Objective;
+use crate::option::{AT_LEAST_ONE, objective};
 
-use crate::error::{ConfigError, LossError};
-use crate::info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
-
-const NAME: &str = "pseudo_label_batches";
-
-/// Options of batches by pseudo label.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-#[non_exhaustive]
-pub struct Config {
-    /// Samples of a batch, at least 1.
-    pub batch_size: usize,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self { batch_size: 64 }
-    }
-}
-
-impl Config {
-    /// Sets the samples of a batch.
-    #[must_use]
-    pub fn with_batch_size(mut self, batch_size: usize) -> Self {
-        self.batch_size = batch_size;
-        self
-    }
-}
-
-impl Objective for Config {
-    const INFO: LossInfo = LossInfo {
-        name: NAME,
-        family: "contrastive",
-        role: Role::Step,
-        tasks: &[TaskKind::SelfSupervised],
-        options: &[OptionInfo::new("batch_size", "64", ">= 1", "samples of a batch")],
-        remembers: Remembers::None,
-        cost: "O(n log n)",
-        file: include_str!("pseudo_label_batches.rs"),
-    };
-
-    fn validate(self) -> Result<Self, ConfigError> {
-        if self.batch_size == 0 {
-            return Err(ConfigError::new("batch_size", 0, "at least 1"));
-        }
-        Ok(self)
+objective! {
+    "pseudo_label_batches", family: "contrastive", file: "pseudo_label_batches.rs", role: Step, tasks: [SelfSupervised],
+    remembers: None, cost: "O(n log n)",
+    options: {
+        batch_size / with_batch_size: usize = 64, AT_LEAST_ONE, "number of samples of a batch";
     }
 }
 

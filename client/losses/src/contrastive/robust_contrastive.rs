@@ -33,54 +33,16 @@
 //! ```
 
 use burn::tensor::Tensor;
-use serde::{Deserialize, Serialize};
 
-use super::option::finite;
 use super::similarity::{EXCLUDED, check_pair, check_shape, is_diagonal, log_sum_exp};
-use crate::error::{ConfigError, LossError};
-use crate::info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
+use crate::error::LossError;
+use crate::option::{FINITE, objective};
 
-const NAME: &str = "robust_contrastive";
-
-/// Options of the robust contrastive objective.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-#[non_exhaustive]
-pub struct Config {
-    /// How far the distribution of negatives may be from uniform, finite.
-    pub rho: f64,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self { rho: 0.4 }
-    }
-}
-
-impl Config {
-    /// Sets how far the distribution of negatives may be from uniform.
-    #[must_use]
-    pub fn with_rho(mut self, rho: f64) -> Self {
-        self.rho = rho;
-        self
-    }
-}
-
-impl Objective for Config {
-    const INFO: LossInfo = LossInfo {
-        name: NAME,
-        family: "contrastive",
-        role: Role::Meter,
-        tasks: &[TaskKind::SelfSupervised],
-        options: &[OptionInfo::new("rho", "0.4", "finite", "how far negatives may be from uniform")],
-        remembers: Remembers::None,
-        cost: "O(B^2 D)",
-        file: include_str!("robust_contrastive.rs"),
-    };
-
-    fn validate(self) -> Result<Self, ConfigError> {
-        finite("rho", self.rho)?;
-        Ok(self)
+objective! {
+    "robust_contrastive", family: "contrastive", file: "robust_contrastive.rs", role: Meter, tasks: [SelfSupervised],
+    remembers: None, cost: "O(B^2 D)",
+    options: {
+        rho / with_rho: f64 = 0.4, FINITE, "distance from uniform that negatives may have";
     }
 }
 

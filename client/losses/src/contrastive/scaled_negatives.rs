@@ -5,7 +5,8 @@
 //! With `q_b` the sum of `reference` and `text` over its length, `tau` the `temperature`, and candidates over theirs:
 //!
 //! - [`in_batch`]: `loss_b = ln sum_j exp(q_b . target_j / tau) - q_b . target_b / tau`;
-//! - [`bank`]: the same with all rows of the bank in place of the targets of the batch, `target_index[b]` the right one;
+//! - [`bank`]: the same with all rows of the bank in place of the targets of the batch, `target_index[b]` the right
+//!   one;
 //! - [`bank_sampled`]: the same with the right row and the rows `negative_index[b]` only.
 //!
 //! # Shapes
@@ -42,56 +43,18 @@
 //! ```
 
 use burn::tensor::{Int, Tensor};
-use serde::{Deserialize, Serialize};
 
 use super::info_nce;
-use super::similarity::{LENGTH_MIN, check_pair, check_shape, log_sum_exp, shape_error, unit};
+use super::similarity::{LENGTH_MIN, check_pair, check_shape, length, log_sum_exp, shape_error, unit};
 use crate::check;
 use crate::error::{ConfigError, LossError};
-use crate::info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
-use crate::option::positive;
+use crate::option::{POSITIVE, objective};
 
-const NAME: &str = "scaled_negatives";
-
-/// Options of the loss with many negatives.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-#[non_exhaustive]
-pub struct Config {
-    /// What similarities are divided by, finite and above 0.
-    pub temperature: f64,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self { temperature: 0.02 }
-    }
-}
-
-impl Config {
-    /// Sets what similarities are divided by.
-    #[must_use]
-    pub fn with_temperature(mut self, temperature: f64) -> Self {
-        self.temperature = temperature;
-        self
-    }
-}
-
-impl Objective for Config {
-    const INFO: LossInfo = LossInfo {
-        name: NAME,
-        family: "contrastive",
-        role: Role::Loss,
-        tasks: &[TaskKind::Retrieval],
-        options: &[OptionInfo::new("temperature", "0.02", "finite, > 0", "what similarities are divided by")],
-        remembers: Remembers::None,
-        cost: "O(B M D)",
-        file: include_str!("scaled_negatives.rs"),
-    };
-
-    fn validate(self) -> Result<Self, ConfigError> {
-        positive("temperature", self.temperature)?;
-        Ok(self)
+objective! {
+    "scaled_negatives", family: "contrastive", file: "scaled_negatives.rs", role: Loss, tasks: [Retrieval],
+    remembers: None, cost: "O(B M D)",
+    options: {
+        temperature / with_temperature: f64 = 0.02, POSITIVE, "divisor of similarities";
     }
 }
 
@@ -124,7 +87,10 @@ pub fn bank(
 ) -> Result<Tensor<1>, LossError> {
     let [batch, _] = check_bank(&reference, &text, &bank, &target_index)?;
     let query = unit(reference.detach() + text, LENGTH_MIN);
-    let logits = query.matmul(unit(bank.detach(), LENGTH_MIN).transpose()) / config.temperature;
+    // Dividing the products by the lengths of the bank's rows does not copy the bank.
+    let bank = bank.detach();
+    let lengths = length(bank.clone().square().sum_dim(1), LENGTH_MIN).transpose() * config.temperature;
+    let logits = query.matmul(bank.transpose()) / lengths;
     let targets = logits.clone().gather(1, target_index.reshape([batch, 1]));
     Ok(log_sum_exp(logits - targets).reshape([batch]))
 }

@@ -35,69 +35,19 @@
 //! ```
 
 use burn::tensor::Tensor;
-use serde::{Deserialize, Serialize};
 
 use super::info_nce::negatives_kept;
-use super::option::fraction;
 use super::similarity::{LENGTH_MIN, check_pair, largest, off_diagonal, unit};
-use crate::error::{ConfigError, LossError};
-use crate::info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
-use crate::option::positive;
+use crate::error::LossError;
+use crate::option::{POSITIVE, RATE, objective};
 
-const NAME: &str = "simple_contrastive";
-
-/// Options of the simple contrastive loss.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-#[non_exhaustive]
-pub struct Config {
-    /// Weight of each negative, finite and above 0.
-    pub lambda: f64,
-    /// Share of the negatives that is kept, the hardest, above 0 and at most 1.
-    pub alpha: f64,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self { lambda: 1.0, alpha: 1.0 }
-    }
-}
-
-impl Config {
-    /// Sets the weight of each negative.
-    #[must_use]
-    pub fn with_lambda(mut self, lambda: f64) -> Self {
-        self.lambda = lambda;
-        self
-    }
-
-    /// Sets the share of negatives that is kept.
-    #[must_use]
-    pub fn with_alpha(mut self, alpha: f64) -> Self {
-        self.alpha = alpha;
-        self
-    }
-}
-
-impl Objective for Config {
-    const INFO: LossInfo = LossInfo {
-        name: NAME,
-        family: "contrastive",
-        role: Role::Loss,
-        tasks: &[TaskKind::SelfSupervised, TaskKind::Retrieval],
-        options: &[
-            OptionInfo::new("lambda", "1.0", "finite, > 0", "weight of each negative"),
-            OptionInfo::new("alpha", "1.0", "> 0, <= 1", "share of the negatives that is kept, the hardest"),
-        ],
-        remembers: Remembers::None,
-        cost: "O(B^2 D)",
-        file: include_str!("simple_contrastive.rs"),
-    };
-
-    fn validate(self) -> Result<Self, ConfigError> {
-        positive("lambda", self.lambda)?;
-        fraction("alpha", self.alpha)?;
-        Ok(self)
+objective! {
+    "simple_contrastive", family: "contrastive", file: "simple_contrastive.rs", role: Loss,
+    tasks: [SelfSupervised, Retrieval],
+    remembers: None, cost: "O(B^2 D)",
+    options: {
+        lambda / with_lambda: f64 = 1.0, POSITIVE, "weight of each negative";
+        alpha / with_alpha: f64 = 1.0, RATE, "share of the negatives that is kept, the hardest";
     }
 }
 

@@ -2,8 +2,8 @@
 //!
 //! Layer `l = 0..n` compares the neighbours `(i, i + 1)` for `i = l mod 2, l mod 2 + 2, ...`. With
 //! `a = atan(steepness (x_{i+1} - x_i)) / pi + 1/2` they become `a x_i + (1 - a) x_{i+1}` and
-//! `(1 - a) x_i + a x_{i+1}`, ascending; the columns of the soft permutation `P`, at first the identity, are combined in
-//! the same way. `P[r, c]` is the weight with which input `r` ends at rank `c`; rows and columns add up to 1.
+//! `(1 - a) x_i + a x_{i+1}`, ascending; the columns of the soft permutation `P`, at first the identity, are combined
+//! in the same way. `P[r, c]` is the weight with which input `r` ends at rank `c`; rows and columns add up to 1.
 //!
 //! `a` and `1 - a` are computed as angles, so that both are exact where they are small.
 //!

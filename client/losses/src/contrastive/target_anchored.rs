@@ -1,4 +1,5 @@
-//! Target-anchored contrast: what a trained text encoder makes of a composed text must land on the target of a frozen one.
+//! Target-anchored contrast: what a trained text encoder makes of a composed text must land on the target of a frozen
+//! one.
 //!
 //! # Formula
 //! With `v` the `2 B` rows of `target` and `composed`, each over its length, `s_ij = v_i . v_j / tau`, `tau` the
@@ -10,8 +11,8 @@
 //! caption becomes a hard negative of the composed text, and the prompt alone keeps its meaning.
 //!
 //! # Shapes
-//! All inputs are `[batch, d]`; values are `[2 * batch]`, targets first, and `[4 * batch]` for the refined batch, targets
-//! and references first.
+//! All inputs are `[batch, d]`; values are `[2 * batch]`, targets first, and `[4 * batch]` for the refined batch,
+//! targets and references first.
 //!
 //! # Range and gradient
 //! `[0, inf)` and smooth; exactly 0 for one pair. Scaling a row by a positive number changes nothing. With
@@ -37,67 +38,19 @@
 //! ```
 
 use burn::tensor::Tensor;
-use serde::{Deserialize, Serialize};
 
 use super::nt_xent::per_row;
 use super::similarity::{LENGTH_MIN, check_pair, check_shape, unit};
-use crate::error::{ConfigError, LossError};
-use crate::info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
-use crate::option::positive;
+use crate::error::LossError;
+use crate::option::{POSITIVE, any, objective};
 
-const NAME: &str = "target_anchored";
-
-/// Options of target-anchored contrast.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-#[non_exhaustive]
-pub struct Config {
-    /// What similarities are divided by, finite and above 0.
-    pub temperature: f64,
-    /// Whether targets and references are constants.
-    pub detach_target: bool,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self { temperature: 0.07, detach_target: true }
-    }
-}
-
-impl Config {
-    /// Sets what similarities are divided by.
-    #[must_use]
-    pub fn with_temperature(mut self, temperature: f64) -> Self {
-        self.temperature = temperature;
-        self
-    }
-
-    /// Sets whether targets and references are constants.
-    #[must_use]
-    pub fn with_detach_target(mut self, detach_target: bool) -> Self {
-        self.detach_target = detach_target;
-        self
-    }
-}
-
-impl Objective for Config {
-    const INFO: LossInfo = LossInfo {
-        name: NAME,
-        family: "contrastive",
-        role: Role::Loss,
-        tasks: &[TaskKind::Retrieval, TaskKind::Distillation],
-        options: &[
-            OptionInfo::new("temperature", "0.07", "finite, > 0", "what similarities are divided by"),
-            OptionInfo::new("detach_target", "true", "true | false", "whether targets and references are constants"),
-        ],
-        remembers: Remembers::None,
-        cost: "O(B^2 D)",
-        file: include_str!("target_anchored.rs"),
-    };
-
-    fn validate(self) -> Result<Self, ConfigError> {
-        positive("temperature", self.temperature)?;
-        Ok(self)
+objective! {
+    "target_anchored", family: "contrastive", file: "target_anchored.rs", role: Loss, tasks: [Retrieval, Distillation],
+    remembers: None, cost: "O(B^2 D)",
+    options: {
+        temperature / with_temperature: f64 = 0.07, POSITIVE, "divisor of similarities";
+        detach_target / with_detach_target: bool = true, any("true | false"),
+            "choice whether targets and references are constants";
     }
 }
 

@@ -34,35 +34,16 @@
 //! ```
 
 use burn::tensor::{Int, Tensor};
-use serde::{Deserialize, Serialize};
 
 use super::similarity::{LENGTH_MIN, check_shape, is_diagonal, same, unit};
 use super::uniformity::check_at_least_two;
-use crate::error::{ConfigError, LossError};
-use crate::info::{LossInfo, Objective, Remembers, Role, TaskKind};
+use crate::error::LossError;
+use crate::option::objective;
 
-const NAME: &str = "tolerance";
-
-/// Tolerance has no options.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-#[non_exhaustive]
-pub struct Config {}
-
-impl Objective for Config {
-    const INFO: LossInfo = LossInfo {
-        name: NAME,
-        family: "contrastive",
-        role: Role::Meter,
-        tasks: &[TaskKind::SelfSupervised, TaskKind::Retrieval],
-        options: &[],
-        remembers: Remembers::None,
-        cost: "O(B^2 D)",
-        file: include_str!("tolerance.rs"),
-    };
-
-    fn validate(self) -> Result<Self, ConfigError> {
-        Ok(self)
+objective! {
+    "tolerance", family: "contrastive", file: "tolerance.rs", role: Meter, tasks: [SelfSupervised, Retrieval],
+    remembers: None, cost: "O(B^2 D)",
+    options: {
     }
 }
 

@@ -31,55 +31,17 @@
 //! ```
 
 use burn::tensor::Tensor;
-use serde::{Deserialize, Serialize};
 
 use super::similarity::{LENGTH_MIN, check_rows, log_sum_exp, off_diagonal, unit};
 use crate::check;
-use crate::error::{ConfigError, LossError};
-use crate::info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
-use crate::option::positive;
+use crate::error::LossError;
+use crate::option::{POSITIVE, objective};
 
-const NAME: &str = "uniformity";
-
-/// Options of uniformity.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-#[non_exhaustive]
-pub struct Config {
-    /// How fast a pair counts less with its distance, finite and above 0.
-    pub t: f64,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self { t: 2.0 }
-    }
-}
-
-impl Config {
-    /// Sets how fast a pair counts less with its distance.
-    #[must_use]
-    pub fn with_t(mut self, t: f64) -> Self {
-        self.t = t;
-        self
-    }
-}
-
-impl Objective for Config {
-    const INFO: LossInfo = LossInfo {
-        name: NAME,
-        family: "contrastive",
-        role: Role::Term,
-        tasks: &[TaskKind::SelfSupervised, TaskKind::Retrieval],
-        options: &[OptionInfo::new("t", "2.0", "finite, > 0", "how fast a pair counts less with its distance")],
-        remembers: Remembers::None,
-        cost: "O(B^2 D)",
-        file: include_str!("uniformity.rs"),
-    };
-
-    fn validate(self) -> Result<Self, ConfigError> {
-        positive("t", self.t)?;
-        Ok(self)
+objective! {
+    "uniformity", family: "contrastive", file: "uniformity.rs", role: Term, tasks: [SelfSupervised, Retrieval],
+    remembers: None, cost: "O(B^2 D)",
+    options: {
+        t / with_t: f64 = 2.0, POSITIVE, "rate at which a pair counts less with its distance";
     }
 }
 

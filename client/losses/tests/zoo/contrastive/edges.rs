@@ -59,7 +59,7 @@ fn extremes_of_the_other_losses_stay_finite() {
             w2: Tensor::full([2, 3], -1e3, &device),
             b2: Tensor::zeros([2], &device),
         };
-        let config = amcl_simclr::Config::default().with_temperatures(1e-5, 2.0);
+        let config = amcl_simclr::Config::default().with_tau_min(1e-5).with_tau_max(2.0);
         let outcome = amcl_simclr::amcl_simclr(first.clone(), second.clone(), &network, &config).unwrap();
         assert_finite("amcl_simclr", first, outcome.values.mean());
         let parts = amcl_barlow::amcl_barlow(
@@ -81,7 +81,7 @@ fn extremes_of_the_other_losses_stay_finite() {
     let z = single(&[1.0, 0.0, 1.0, 0.0, 1.0, 0.0], [3, 2]);
     let column = |value: f32| Tensor::<1>::full([3], value, &z.device());
     let state = isogclr::State { log_s: column(-1e30), tau: column(0.001), u: column(0.0) };
-    let config = isogclr::Config::default().with_temperatures(0.001, 0.001, 1.0);
+    let config = isogclr::Config::default().with_tau_min(0.001).with_tau_initial(0.001).with_tau_max(1.0);
     let step = isogclr::step(z.clone(), z.clone(), state, &config).unwrap();
     assert!(numbers(step.state.log_s).iter().all(|log_s| (log_s - 1000.0 - 0.8f64.ln()).abs() < 1e-2));
     assert_finite("isogclr", &z, step.values.mean());
@@ -216,8 +216,11 @@ fn options_out_of_range_are_refused() {
         assert_invalid("lambda", mixed_barlow_twins::Config::default().with_lambda(temperature));
         assert_invalid("steepness", groco::Config::default().with_steepness(temperature));
         assert_invalid("scale", hydra::Config::default().with_scale(temperature));
-        assert_invalid("tau_min", amcl_simclr::Config::default().with_temperatures(temperature, 2.0));
-        assert_invalid("tau_min", isogclr::Config::default().with_temperatures(temperature, 0.1, 1.0));
+        assert_invalid("tau_min", amcl_simclr::Config::default().with_tau_min(temperature).with_tau_max(2.0));
+        assert_invalid(
+            "tau_min",
+            isogclr::Config::default().with_tau_min(temperature).with_tau_initial(0.1).with_tau_max(1.0),
+        );
         assert_invalid("eta", isogclr_bimodal::Config::default().with_eta(temperature));
         assert!(soft_sort(matrix([1, 2], 1), temperature).is_err());
     }
@@ -228,12 +231,12 @@ fn options_out_of_range_are_refused() {
     assert_invalid("eps", barlow_twins::Config::default().with_eps(-1.0));
     assert_invalid("mix_scale", mixed_barlow_twins::Config::default().with_mix_scale(-1.0));
     assert_invalid("beta", amcl_barlow::Config::default().with_beta(-1.0));
-    assert_invalid("tau_max", amcl_barlow::Config::default().with_temperatures(1.0, 0.5));
+    assert_invalid("tau_max", amcl_barlow::Config::default().with_tau_min(1.0).with_tau_max(0.5));
     assert_invalid("lambda", amcl_barlow::Config::default().with_lambda(0.0));
     assert_invalid("gamma", isogclr::Config::default().with_gamma(0.0));
     assert_invalid("rho", isogclr::Config::default().with_rho(f64::NAN));
-    assert_invalid("beta_u", isogclr::Config::default().with_gradient(1.5, 3.0));
-    assert_invalid("grad_clip", isogclr_bimodal::Config::default().with_gradient(0.5, 0.0));
+    assert_invalid("beta_u", isogclr::Config::default().with_beta_u(1.5).with_grad_clip(3.0));
+    assert_invalid("grad_clip", isogclr_bimodal::Config::default().with_beta_u(0.5).with_grad_clip(0.0));
     assert_invalid("rho", robust_contrastive::Config::default().with_rho(f64::INFINITY));
     assert_invalid("topk_neg", groco::Config::default().with_topk_neg(0));
     assert_invalid("n_pos_views", groco::Config::default().with_n_pos_views(1));

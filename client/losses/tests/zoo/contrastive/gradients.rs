@@ -76,7 +76,7 @@ fn correlation_losses() {
     }
     let heads = [stack([2, 4, 3], 1), stack([2, 4, 3], 2), stack([2, 3, 3], 3)];
     check("amcl_barlow", &heads, |x| {
-        let config = amcl_barlow::Config::default().with_lambda(0.3).with_temperatures(0.3, 2.0);
+        let config = amcl_barlow::Config::default().with_lambda(0.3).with_tau_min(0.3).with_tau_max(2.0);
         amcl_barlow::amcl_barlow(x[0].clone(), x[1].clone(), x[2].clone(), &config).unwrap().loss(&config)
     });
 }
@@ -87,7 +87,7 @@ fn losses_with_a_temperature_for_each_pair() {
     let outputs = [matrix([2, 5], 4), matrix([2, 5], 5)];
     let loss = |x: &[Tensor<3>], o: &[Tensor<2>], b2: Tensor<1>| {
         let network = TemperatureNetwork { w1: x[2].clone(), b1: o[0].clone(), w2: o[1].clone(), b2 };
-        let config = amcl_simclr::Config::default().with_temperatures(0.3, 2.0);
+        let config = amcl_simclr::Config::default().with_tau_min(0.3).with_tau_max(2.0);
         amcl_simclr::amcl_simclr(x[0].clone(), x[1].clone(), &network, &config).unwrap().values.mean()
     };
     let b2 = vector(&[0.1, -0.2]);

@@ -204,7 +204,7 @@ fn adaptive_temperatures_keep_their_laws() {
     assert_close("scaled", &scaled, &simclr(&z1, &z2, 0.0, &config), 1e-12);
 
     // A fixed temperature leaves the difference to the hardest negative, the limit of t NT-Xent without the positive.
-    let fixed = config.with_temperatures(0.5, 0.5).with_beta(5.0);
+    let fixed = config.with_tau_min(0.5).with_tau_max(0.5).with_beta(5.0);
     let head = |z: &Tensor<3>| z.clone().narrow(0, 0, 1);
     let of_one = simclr(&head(&z1), &head(&z2), 0.4, &fixed);
     let all = Tensor::cat(vec![head(&z1), head(&z2)], 1).squeeze_dim::<2>(0);
@@ -222,7 +222,7 @@ fn isogclr_has_twice_the_gradient_of_the_robust_objective() {
     let batch = 4;
     let (z1, z2) = (unit_matrix([batch, 3], 1), unit_matrix([batch, 3], 2));
     let tau = vector(&[0.2, 0.4, 0.7, 1.0]);
-    let config = isogclr::Config::default().with_gamma(1.0).with_rho(1.2).with_gradient(0.5, 1e9);
+    let config = isogclr::Config::default().with_gamma(1.0).with_rho(1.2).with_beta_u(0.5).with_grad_clip(1e9);
     let state = || isogclr::State { log_s: vector(&[0.0; 4]), tau: tau.clone(), u: vector(&[0.0; 4]) };
     let step = isogclr::step(z1.clone(), z2.clone(), state(), &config).unwrap();
     let surrogate = step.values.mean().backward();

@@ -171,7 +171,7 @@ fn correlation_losses_equal_naive_loops() {
     }
 
     let (z1, z2, t) = (stack([2, 5, 3], 4), stack([2, 5, 3], 5), stack([2, 3, 3], 6));
-    let config = amcl_barlow::Config::default().with_lambda(0.2).with_temperatures(0.3, 2.0).with_omega_dim(5);
+    let config = amcl_barlow::Config::default().with_lambda(0.2).with_tau_min(0.3).with_tau_max(2.0).with_omega_dim(5);
     let head = |head: usize| {
         let of = |z: &Tensor<3>| rows(z.clone().narrow(0, head, 1).squeeze_dim(0));
         let c = correlation(&standardised(&of(&z1), 4.0, 0.0), &standardised(&of(&z2), 4.0, 0.0));
@@ -218,7 +218,8 @@ fn amcl_simclr_equals_a_naive_loop() {
             expected.push(-s[i][p] / tau_p + s[i][n] / tau_n + 0.1 * (omega(tau_p) - omega(tau_n)));
         }
         let network = TemperatureNetwork { w1: w1.clone(), b1: b1.clone(), w2: w2.clone(), b2: vector(&[0.4]) };
-        let config = amcl_simclr::Config::default().with_temperatures(0.3, 2.0).with_positive_in_max(positive_in_max);
+        let config =
+            amcl_simclr::Config::default().with_tau_min(0.3).with_tau_max(2.0).with_positive_in_max(positive_in_max);
         let found = amcl_simclr::amcl_simclr(z1.clone(), z2.clone(), &network, &config).unwrap();
         assert_close("amcl_simclr", &numbers(found.values), &expected, 1e-12);
         assert_eq!(found.hardest.try_to_vec_as::<f64>().unwrap(), hardest);
