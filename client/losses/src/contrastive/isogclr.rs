@@ -18,7 +18,7 @@
 //!
 //! # Range and gradient
 //! The value is a surrogate whose gradient is right and whose number is not: watch
-//! [`robust_contrastive`](super::robust_contrastive). Weights and state are constants, only `S` carries a gradient.
+//! [`robust_contrastive`](super::robust_contrastive()). Weights and state are constants, only `S` carries a gradient.
 //! With `gamma = 1` the gradient is twice that of the robust objective. One sample is refused.
 //!
 //! # Choices
