@@ -44,6 +44,7 @@
 //!
 //! Tensors carry their backend and whether gradients are recorded; nothing here names a backend.
 
+pub mod calibration;
 pub mod check;
 pub mod classification;
 pub mod contrastive;
@@ -63,9 +64,10 @@ pub mod regression;
 pub mod regulariser;
 mod stable;
 mod state;
+pub mod unlearning;
 
 pub use error::{ConfigError, LossError};
 pub use info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
 pub use reduce::{Reduction, reduce, reduce_weighted};
 pub use registry::{CATALOGUE, LossConfig};
-pub use state::{Facts, LossState, Memory, Remembering, Targets};
+pub use state::{Facts, LossState, Memory, Remembering, Scratch, Targets};

@@ -6,6 +6,7 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::calibration::{calibration_error, correctness_aware, correctness_calibrator, temperature_scaling};
 use crate::classification::hyp_oc::{hyp_ce, hyp_pc, pseudo_negative, to_poincare, total as hyp_oc};
 use crate::classification::{
     aldr_kl, comp_sum, cross_entropy, ensloss, focal, ldr_kl, linear_step, naive_bayes, smooth_adv_comp_sum, z_loss,
@@ -25,8 +26,9 @@ use crate::info::{LossInfo, Objective, Role, TaskKind};
 use crate::multilabel::comic::{balancer, corrector, modifier};
 use crate::multilabel::{bce, decoupled_softmax, soft_top_k, softmax};
 use crate::regression::{gaussian_nll, huber, mae, mse};
-use crate::regulariser::margin_control;
+use crate::regulariser::{margin_control, signed_measure, weight_distribution, wgsef};
 use crate::state::Remembering;
+use crate::unlearning::flat;
 
 macro_rules! losses {
     (
@@ -136,6 +138,8 @@ losses! {
         Ensloss(ensloss::Config) = "ensloss",
         HypCe(hyp_ce::Config) = "hyp_ce",
         HypOc(hyp_oc::Config) = "hyp_oc",
+        CorrectnessAware(correctness_aware::Config) = "correctness_aware",
+        Flat(flat::Config) = "flat",
         BinaryCrossEntropy(bce::Config) = "binary_cross_entropy",
         ComicModifier(modifier::Config) = "comic_modifier",
         ComicCorrector(corrector::Config) = "comic_corrector",
@@ -178,6 +182,9 @@ losses! {
         to_poincare::Config,
         pseudo_negative::Config,
         naive_bayes::Config,
+        correctness_calibrator::Config,
+        temperature_scaling::Config,
+        calibration_error::Config,
         margin_control::Config,
         uniformity::Config,
         tolerance::Config,
@@ -186,6 +193,9 @@ losses! {
         pseudo_label_batches::Config,
         hard_patches::Config,
         easy_to_hard_mask::Config,
+        wgsef::Config,
+        weight_distribution::Config,
+        signed_measure::Config,
         align_gradients::Config,
         landmark_assist::Config,
         soft_landmarks::Config,

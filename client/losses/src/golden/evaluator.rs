@@ -4,6 +4,7 @@ use burn::tensor::{Int, Tensor};
 
 use super::format::GoldenError;
 use super::inputs::{Inputs, numbers};
+use crate::calibration;
 use crate::classification::{self, per_sample, softmax_objective};
 use crate::contrastive;
 use crate::distillation;
@@ -12,6 +13,7 @@ use crate::multilabel;
 use crate::reduce::{Reduction, reduce_weighted};
 use crate::registry::LossConfig;
 use crate::regulariser;
+use crate::unlearning;
 
 /// Computes one objective of golden files.
 pub(crate) struct Evaluator {
@@ -46,8 +48,10 @@ const FAMILIES: &[&[Evaluator]] = &[
     classification::hyp_oc::GOLDEN,
     contrastive::GOLDEN,
     multilabel::GOLDEN,
+    calibration::GOLDEN,
     distillation::GOLDEN,
     regulariser::GOLDEN,
+    unlearning::GOLDEN,
 ];
 
 /// The evaluators of `objective` in files about `subject`: those of that subject, or else those for any file, or else

@@ -1,5 +1,6 @@
 //! The whole zoo: golden numbers, naive oracles, finite differences, laws and extremes.
 
+mod calibration;
 mod classification;
 mod contrastive;
 mod distillation;
@@ -12,4 +13,6 @@ mod multilabel;
 mod oracle;
 mod reduction;
 mod regression;
+mod regulariser;
 mod support;
+mod unlearning;
