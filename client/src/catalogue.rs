@@ -1,6 +1,7 @@
 //! Names and options of losses, for the reader of plans.
 
-use synod_common::plan::{Catalogue, Refusal, Task};
+use synod_common::plan::{Catalogue, Plan, Refusal, Task};
+use synod_losses::regression::columns_per_output;
 use synod_losses::{LossConfig, LossError, TaskKind};
 
 /// The loss zoo as a plan's reader sees it.
@@ -29,7 +30,23 @@ impl Catalogue for Zoo {
 pub(crate) fn kind_of(task: &Task) -> TaskKind {
     match task {
         Task::Classification { .. } => TaskKind::Classification,
+        Task::MultiLabel { .. } => TaskKind::MultiLabel,
+        Task::Regression { .. } => TaskKind::Regression,
     }
+}
+
+/// The loss of a plan.
+pub(crate) fn loss_of(plan: &Plan) -> Result<LossConfig, LossError> {
+    let choice = &plan.train.loss;
+    LossConfig::from_name(&choice.name, toml::Value::Table(choice.options.clone()))
+}
+
+/// Outputs of the plan's model for one sample: those of the task, and in regression as many columns for each as the loss
+/// needs.
+pub(crate) fn model_outputs(plan: &Plan) -> usize {
+    // A plan whose loss is unknown cannot train, and its task's outputs are the best guess for reading its files.
+    let columns = loss_of(plan).map_or(1, |loss| columns_per_output(&loss));
+    plan.task.outputs() * columns
 }
 
 fn fitting(kind: TaskKind) -> String {

@@ -46,8 +46,10 @@
 //!
 //! Tensors carry their backend and whether gradients are recorded; nothing here names a backend.
 
+pub mod calibration;
 pub mod check;
 pub mod classification;
+pub mod contrastive;
 pub mod distillation;
 mod error;
 mod geometry;
@@ -66,9 +68,10 @@ pub mod regulariser;
 pub mod segmentation;
 mod stable;
 mod state;
+pub mod unlearning;
 
 pub use error::{ConfigError, LossError};
 pub use info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
 pub use reduce::{Reduction, reduce, reduce_weighted};
 pub use registry::{CATALOGUE, LossConfig};
-pub use state::{Facts, LossState, Memory, Remembering, Targets};
+pub use state::{Facts, LossState, Memory, Remembering, Scratch, Targets};

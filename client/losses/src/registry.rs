@@ -6,8 +6,16 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::calibration::{calibration_error, correctness_aware, correctness_calibrator, temperature_scaling};
+use crate::classification::hyp_oc::{hyp_ce, hyp_pc, pseudo_negative, to_poincare, total as hyp_oc};
 use crate::classification::{
-    aldr_kl, comp_sum, cross_entropy, ensloss, focal, ldr_kl, linear_step, smooth_adv_comp_sum, z_loss,
+    aldr_kl, comp_sum, cross_entropy, ensloss, focal, ldr_kl, linear_step, naive_bayes, smooth_adv_comp_sum, z_loss,
+};
+use crate::contrastive::{
+    amcl_barlow, amcl_simclr, amcl_simsiam, barlow_twins, easy_to_hard_mask, groco, hard_patches, hydra, info_nce,
+    isogclr, isogclr_bimodal, masked_reconstruction, mixed_barlow_twins, noise_injection, nt_xent,
+    pseudo_label_batches, robust_contrastive, scaled_negatives, simple_contrastive, target_anchored, tolerance,
+    uniformity,
 };
 use crate::distillation::{
     align_gradients, binary_kl, binary_kl_norm, dual_head, f_distill, f_distill_discriminator, f_divergence,
@@ -22,10 +30,11 @@ use crate::metric::{
 use crate::multilabel::comic::{balancer, corrector, modifier};
 use crate::multilabel::{bce, decoupled_softmax, soft_top_k, softmax};
 use crate::regression::{gaussian_nll, huber, mae, mse, object_depth};
-use crate::regulariser::margin_control;
+use crate::regulariser::{margin_control, signed_measure, weight_distribution, wgsef};
 use crate::segmentation::raters::{energy_distance, frechet, pulaski, sinkhorn, soft_ged};
 use crate::segmentation::{betti, bev_dice, dice, focal_tversky, mip, tversky};
 use crate::state::Remembering;
+use crate::unlearning::flat;
 
 macro_rules! losses {
     (
@@ -133,6 +142,10 @@ losses! {
         LdrKl(ldr_kl::Config) = "ldr_kl",
         AldrKl(aldr_kl::Config) = "aldr_kl",
         Ensloss(ensloss::Config) = "ensloss",
+        HypCe(hyp_ce::Config) = "hyp_ce",
+        HypOc(hyp_oc::Config) = "hyp_oc",
+        CorrectnessAware(correctness_aware::Config) = "correctness_aware",
+        Flat(flat::Config) = "flat",
         BinaryCrossEntropy(bce::Config) = "binary_cross_entropy",
         ComicModifier(modifier::Config) = "comic_modifier",
         ComicCorrector(corrector::Config) = "comic_corrector",
@@ -167,6 +180,21 @@ losses! {
         Pulaski(pulaski::Config) = "pulaski",
         BettiMatching(betti::loss::Config) = "betti_matching",
         DiceBettiMatching(betti::with_dice::Config) = "dice_betti_matching",
+        NtXent(nt_xent::Config) = "nt_xent",
+        InfoNce(info_nce::Config) = "info_nce",
+        SimpleContrastive(simple_contrastive::Config) = "simple_contrastive",
+        BarlowTwins(barlow_twins::Config) = "barlow_twins",
+        MixedBarlowTwins(mixed_barlow_twins::Config) = "mixed_barlow_twins",
+        AmclSimclr(amcl_simclr::Config) = "amcl_simclr",
+        AmclSimsiam(amcl_simsiam::Config) = "amcl_simsiam",
+        AmclBarlow(amcl_barlow::Config) = "amcl_barlow",
+        ScaledNegatives(scaled_negatives::Config) = "scaled_negatives",
+        Isogclr(isogclr::Config) = "isogclr",
+        IsogclrBimodal(isogclr_bimodal::Config) = "isogclr_bimodal",
+        Groco(groco::Config) = "groco",
+        TargetAnchored(target_anchored::Config) = "target_anchored",
+        Hydra(hydra::Config) = "hydra",
+        MaskedReconstruction(masked_reconstruction::Config) = "masked_reconstruction",
         KnowledgeDistillation(knowledge_distillation::Config) = "knowledge_distillation",
         BinaryKl(binary_kl::Config) = "binary_kl",
         BinaryKlNorm(binary_kl_norm::Config) = "binary_kl_norm",
@@ -180,7 +208,24 @@ losses! {
     }
     terms {
         linear_step::Config,
+        hyp_pc::Config,
+        to_poincare::Config,
+        pseudo_negative::Config,
+        naive_bayes::Config,
+        correctness_calibrator::Config,
+        temperature_scaling::Config,
+        calibration_error::Config,
         margin_control::Config,
+        uniformity::Config,
+        tolerance::Config,
+        robust_contrastive::Config,
+        noise_injection::Config,
+        pseudo_label_batches::Config,
+        hard_patches::Config,
+        easy_to_hard_mask::Config,
+        wgsef::Config,
+        weight_distribution::Config,
+        signed_measure::Config,
         align_gradients::Config,
         landmark_assist::Config,
         soft_landmarks::Config,

@@ -6,10 +6,7 @@ use synod_common::random::ChaCha12Rng;
 
 /// Local steps of one round on `samples` samples.
 pub(super) fn steps(train: &Train, samples: usize) -> u64 {
-    match train.steps {
-        Some(steps) => u64::from(steps),
-        None => u64::from(train.epochs) * (samples as u64).div_ceil(u64::from(train.batch.max(1))),
-    }
+    train.steps_of(samples as u64)
 }
 
 /// Positions of samples, batch after batch: all samples in a new order for each pass. The last batch of a pass is
@@ -29,8 +26,13 @@ impl Order {
         Self { positions, batch: batch.max(1) as usize, next, rng }
     }
 
+    /// Whether the next batch begins a pass.
+    pub(super) fn begins_pass(&self) -> bool {
+        self.next >= self.positions.len()
+    }
+
     pub(super) fn next_batch(&mut self) -> &[u32] {
-        if self.next >= self.positions.len() {
+        if self.begins_pass() {
             shuffle(&mut self.positions, &mut self.rng);
             self.next = 0;
         }

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::reader::Section;
+use crate::metrics::Metrics;
 
 /// Most classes of a classification.
 pub const CLASSES_MAX: u32 = 100_000;
@@ -39,7 +40,7 @@ pub enum Task {
 /// A metric that people look at first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Headline {
-    /// Its name among the [`Metrics`](crate::metrics::Metrics).
+    /// Its name among the [`Metrics`].
     pub name: &'static str,
     /// Its name for people.
     pub title: &'static str,
@@ -61,6 +62,12 @@ impl Headline {
         Self { name, title, better }
     }
 
+    /// The first headline of whichever task these metrics are of, with its value.
+    #[must_use]
+    pub fn of(metrics: &Metrics) -> Option<(Self, f64)> {
+        [ACCURACY, MEAN_AVERAGE_PRECISION, RMSE].into_iter().find_map(|line| Some((line, metrics.get(line.name)?)))
+    }
+
     /// Whether `a` is better than `b`.
     #[must_use]
     pub fn prefers(&self, a: f64, b: f64) -> bool {
@@ -70,6 +77,10 @@ impl Headline {
         }
     }
 }
+
+const ACCURACY: Headline = Headline::new("accuracy", "accuracy", Better::Higher);
+const MEAN_AVERAGE_PRECISION: Headline = Headline::new("map", "mean average precision", Better::Higher);
+const RMSE: Headline = Headline::new("rmse", "RMSE", Better::Lower);
 
 const TASKS: &[&str] = &["classification", "multi_label", "regression"];
 
@@ -106,17 +117,11 @@ impl Task {
     #[must_use]
     pub fn headlines(&self) -> [Headline; 2] {
         match self {
-            Self::Classification { .. } => [
-                Headline::new("accuracy", "accuracy", Better::Higher),
-                Headline::new("balanced_accuracy", "balanced accuracy", Better::Higher),
-            ],
-            Self::MultiLabel { .. } => [
-                Headline::new("map", "mean average precision", Better::Higher),
-                Headline::new("micro_f1", "micro F1", Better::Higher),
-            ],
-            Self::Regression { .. } => {
-                [Headline::new("rmse", "RMSE", Better::Lower), Headline::new("r2", "R²", Better::Higher)]
+            Self::Classification { .. } => {
+                [ACCURACY, Headline::new("balanced_accuracy", "balanced accuracy", Better::Higher)]
             }
+            Self::MultiLabel { .. } => [MEAN_AVERAGE_PRECISION, Headline::new("micro_f1", "micro F1", Better::Higher)],
+            Self::Regression { .. } => [RMSE, Headline::new("r2", "R²", Better::Higher)],
         }
     }
 

@@ -27,6 +27,8 @@ fn update() -> UpdateHeader {
         plan: digest(1),
         layout: digest(2),
         samples: 7,
+        steps: 5,
+        loss_before: Some(0.25),
         before: None,
         train: metrics(),
         after: None,
@@ -49,14 +51,21 @@ fn round_trip<M: Message + PartialEq + std::fmt::Debug>(message: &M) -> String {
     hex(&frame)
 }
 
-// A change in any line of the snapshot is a new protocol version. Every frame begins with version 01, kind, and the body's
+// A change in any line of the snapshot is a new protocol version. Every frame begins with version 02, kind, and the body's
 // length as u32 LE; texts and lists begin with their length as u64 LE; numbers are LE; a digest is 32 bytes.
 #[test]
 fn every_message_has_its_bytes() {
     let reason = "r".to_owned();
     let site = SiteName::new("a").unwrap();
     let welcome = Welcome { release: "0".into(), site, plan: "p".into(), plan_digest: digest(1), layout: digest(2) };
-    let task = Task { round: RoundId(3), kind: TaskKind::Evaluate, plan: digest(1), model: digest(2), time_left_ms: 5 };
+    let task = Task {
+        round: RoundId(3),
+        kind: TaskKind::Evaluate,
+        plan: digest(1),
+        model: digest(2),
+        last_counted: RoundId(2),
+        time_left_ms: 5,
+    };
     let lines = [
         ("hello: release", round_trip(&Hello { release: "0.1".into() })),
         ("welcome: release, site, plan, plan digest, layout digest", round_trip(&welcome)),
@@ -65,7 +74,7 @@ fn every_message_has_its_bytes() {
             round_trip(&Ready { plan: digest(1), samples: 7, class_counts: vec![3, 4] }),
         ),
         (
-            "task: round u64, kind u32 (0 train, 1 evaluate), plan digest, model digest, time left u64",
+            "task: round u64, kind u32 (0 train, 1 evaluate), plan digest, model digest, last counted round u64, time left u64",
             round_trip(&task),
         ),
         (
@@ -73,7 +82,7 @@ fn every_message_has_its_bytes() {
             round_trip(&Progress { round: RoundId(3), step: 1, steps: 2, loss: 0.5 }),
         ),
         (
-            "update: round u64, plan, layout, samples u64, before u8 (0 none, 1 metrics), train (samples u64, [name, f64]), after u8, train ms u64",
+            "update: round u64, plan, layout, samples u64, steps u64, loss before u8 (0 none, 1 f64), before u8 (0 none, 1 metrics), train (samples u64, [name, f64]), after u8, train ms u64",
             round_trip(&update()),
         ),
         ("answer: u32 0 accepted", round_trip(&Answer::Accepted)),
@@ -92,13 +101,13 @@ fn every_message_has_its_bytes() {
 
 #[test]
 fn forged_headers_are_refused_before_anything_is_allocated() {
-    assert_eq!(FrameHeader::parse([2, 1, 0, 0, 0, 0]), Err(FrameError::Version(2)));
-    assert_eq!(FrameHeader::parse([1, 0, 0, 0, 0, 0]), Err(FrameError::UnknownKind(0)));
+    assert_eq!(FrameHeader::parse([1, 1, 0, 0, 0, 0]), Err(FrameError::Version(1)));
+    assert_eq!(FrameHeader::parse([2, 0, 0, 0, 0, 0]), Err(FrameError::UnknownKind(0)));
     assert!(matches!(
-        FrameHeader::parse([1, 1, 255, 255, 255, 255]),
+        FrameHeader::parse([2, 1, 255, 255, 255, 255]),
         Err(FrameError::TooLong { bytes: 4_294_967_295, .. })
     ));
-    let hello = FrameHeader::parse([1, 1, 0, 0, 0, 0]).unwrap();
+    let hello = FrameHeader::parse([2, 1, 0, 0, 0, 0]).unwrap();
     assert!(matches!(hello.expect::<Task>(), Err(FrameError::UnexpectedKind { .. })));
 }
 
@@ -117,6 +126,8 @@ fn forged_lengths_inside_a_body_are_refused() {
 fn messages_that_break_their_rules_are_neither_sent_nor_read() {
     let mut bad = update();
     bad.train.values.insert("loss".into(), f64::NAN);
+    assert!(matches!(encode(&bad), Err(FrameError::Rules { .. })));
+    let bad = UpdateHeader { loss_before: Some(f64::NAN), ..update() };
     assert!(matches!(encode(&bad), Err(FrameError::Rules { .. })));
     assert!(matches!(
         encode(&Progress { round: RoundId(1), step: 0, steps: 0, loss: f64::INFINITY }),

@@ -4,37 +4,40 @@ use std::num::NonZeroU32;
 
 use synod_common::blocks::Layout;
 use synod_common::ids::{Digest, RoundId};
-use synod_common::plan::Screening;
+use synod_common::plan::{Plan, Strategy};
 
 use super::actions::Received;
+use super::aggregator::Contribution;
 use crate::aggregate::{AggregateError, Screened};
 
 /// What the current round expects of an update.
 pub(super) struct Expected<'a> {
     pub(super) round: RoundId,
-    pub(super) plan: Digest,
+    pub(super) plan: &'a Plan,
+    pub(super) plan_digest: Digest,
     pub(super) layout: &'a Layout,
     pub(super) layout_digest: Digest,
-    pub(super) limits: &'a Screening,
 }
 
 /// What is known of an update that passed.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Passed {
-    pub(super) samples: NonZeroU32,
+    pub(super) contribution: Contribution,
     pub(super) screened: Screened,
+    /// Of the change of the control variate, where the plan has one.
+    pub(super) control: Option<Screened>,
 }
 
 impl Expected<'_> {
     /// Checks `update`; on refusal the text for the site and the report.
     pub(super) fn check(&self, received: &Received) -> Result<Passed, String> {
-        let Received { update, screening } = received;
-        let header = &update.header;
-        if header.plan != self.plan {
+        let Received { update, screening, .. } = received;
+        let (header, limits) = (&update.header, &self.plan.screening);
+        if header.plan != self.plan_digest {
             return Err(format!(
                 "the update was trained by plan {}, this run is plan {}; restart the client, it will fetch the current plan",
                 header.plan.short(),
-                self.plan.short()
+                self.plan_digest.short()
             ));
         }
         if header.round != self.round {
@@ -53,21 +56,57 @@ impl Expected<'_> {
             ));
         }
         let samples = u32::try_from(header.samples).ok().and_then(NonZeroU32::new);
-        let samples = samples.filter(|s| u64::from(s.get()) <= self.limits.samples_max).ok_or_else(|| {
+        let samples = samples.filter(|s| u64::from(s.get()) <= limits.samples_max).ok_or_else(|| {
             format!(
                 "the update claims {} training samples, 1 to {} are believed; correct the site's data, or raise screening.samples_max in the plan",
-                header.samples, self.limits.samples_max
+                header.samples, limits.samples_max
             )
         })?;
-        let screened = screening.as_ref().map_err(|error| self.explain(error))?;
-        let norm = screened.norm();
-        if norm > self.limits.norm_max {
+        let screened = self.bounded("update", screening)?;
+        let control = self.control(received)?;
+        let steps_max = self.plan.train.steps_of(header.samples);
+        if header.steps > steps_max {
             return Err(format!(
-                "the update has the norm {norm:.4e}, at most {:.4e} is accepted; lower the learning rate, or raise screening.norm_max in the plan",
-                self.limits.norm_max
+                "the update claims {} steps of training, its {samples} samples make at most {steps_max}; use the same Synod release on both sides",
+                header.steps
             ));
         }
-        Ok(Passed { samples, screened: *screened })
+        let fair = matches!(self.plan.aggregate.strategy, Strategy::Qfedavg { .. });
+        if fair && !header.loss_before.is_some_and(|loss| loss >= 0.0) {
+            return Err(format!(
+                "the update gives {} as loss of the received model, by which strategy qfedavg weighs it; it must be there and at least 0, use another train.loss or strategy",
+                header.loss_before.map_or_else(|| "nothing".to_owned(), |loss| loss.to_string())
+            ));
+        }
+        let contribution = Contribution { samples, steps: header.steps, loss_before: header.loss_before };
+        Ok(Passed { contribution, screened, control })
+    }
+
+    /// Checks the change of the control variate, which is there exactly where the plan has one.
+    fn control(&self, received: &Received) -> Result<Option<Screened>, String> {
+        let found = received.update.control.as_ref().map(|change| change.len());
+        let expected = self.plan.train.algorithm.has_control().then(|| self.layout.len());
+        if found != expected {
+            let values = |length: Option<usize>| length.map_or_else(|| "no".to_owned(), |length| length.to_string());
+            return Err(format!(
+                "the update has {} values of a control variate's change, the plan asks for {}; use the same Synod release on both sides",
+                values(found),
+                values(expected)
+            ));
+        }
+        received.control_screening.as_ref().map(|s| self.bounded("change of the control variate", s)).transpose()
+    }
+
+    /// Finite values and a norm within the limit.
+    fn bounded(&self, what: &str, screening: &Result<Screened, AggregateError>) -> Result<Screened, String> {
+        let screened = screening.as_ref().map_err(|error| self.explain(error))?;
+        let (norm, norm_max) = (screened.norm(), self.plan.screening.norm_max);
+        if norm > norm_max {
+            return Err(format!(
+                "the {what} has the norm {norm:.4e}, at most {norm_max:.4e} is accepted; lower the learning rate, or raise screening.norm_max in the plan"
+            ));
+        }
+        Ok(*screened)
     }
 
     fn explain(&self, error: &AggregateError) -> String {

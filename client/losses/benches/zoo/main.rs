@@ -14,6 +14,7 @@ use synod_losses::classification::softmax_objective;
 use synod_losses::{LossConfig, LossError};
 
 mod classification;
+mod contrastive;
 mod metric;
 mod multilabel;
 mod segmentation;
@@ -105,7 +106,8 @@ fn main() {
             name => filter = name.to_owned(),
         }
     }
-    let families = [classification::cases(), metric::cases(), multilabel::cases(), segmentation::cases()];
+    let families =
+        [classification::cases(), contrastive::cases(), metric::cases(), multilabel::cases(), segmentation::cases()];
     let cases = families.into_iter().flatten().filter(|case| case.name.contains(&filter));
     if !measured {
         // Run by a test: that it runs is all that matters.

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use burn::tensor::{Int, Tensor};
 
-use super::{aldr_kl, comp_sum, cross_entropy, ensloss, focal, ldr_kl, linear_step, smooth_adv_comp_sum, z_loss};
+use super::{
+    aldr_kl, comp_sum, cross_entropy, ensloss, focal, ldr_kl, linear_step, naive_bayes, smooth_adv_comp_sum, z_loss,
+};
 use crate::golden::{Evaluator, GoldenError, Inputs, Outcome, classification_loss};
 use crate::option::constants;
 use crate::registry::LossConfig;
@@ -39,6 +41,7 @@ pub(crate) const GOLDEN: &[Evaluator] = &[
     Evaluator::new("ensloss", "ensloss", drawn),
     Evaluator::new("normalized_lr_gd", "optimise", optimised),
     Evaluator::new("normalized_lr_gd", "logistic_loss", logistic),
+    Evaluator::new("gaussian_naive_bayes", "gnb_fit_score", fitted),
 ];
 
 fn smooth_adversarial(inputs: &Inputs<'_>) -> Result<Outcome, GoldenError> {
@@ -76,10 +79,9 @@ fn drawn(inputs: &Inputs<'_>) -> Result<Outcome, GoldenError> {
     Ok(Outcome::loss(values.mean()).with_values("derivatives", derivatives))
 }
 
-/// Rows of a site: those of `features` and `labels` with its number in `site`, or all.
+/// `features` and `labels` of each number in `site`; all of them where there is no `site`.
 fn rows(inputs: &Inputs<'_>) -> Result<Vec<(Tensor<2>, Tensor<1, Int>)>, GoldenError> {
     let (features, labels) = (inputs.double::<2>("features")?, inputs.ints::<1>("labels")?);
-    inputs.at(linear_step::validate_signs(&inputs.whole("labels")?))?;
     let site = if inputs.has("site") { inputs.whole("site")? } else { vec![0; labels.dims()[0]] };
     if [site.len(), labels.dims()[0]] != [features.dims()[0]; 2] {
         return Err(inputs.error("site", "has not one entry per row of features and labels"));
@@ -102,6 +104,7 @@ fn split(site: &[i64]) -> Vec<Vec<i64>> {
 
 fn optimised(inputs: &Inputs<'_>) -> Result<Outcome, GoldenError> {
     let config = inputs.config_without::<linear_step::Config>(&["steps"])?;
+    inputs.at(linear_step::validate_signs(&inputs.whole("labels")?))?;
     let features = inputs.double::<2>("features")?;
     let theta0 = if inputs.has("theta0") { inputs.host("theta0")?.data.clone() } else { vec![0.0; features.dims()[1]] };
     let trace = inputs.at(linear_step::optimise(&rows(inputs)?, &theta0, inputs.param("steps")?, &config))?;
@@ -118,4 +121,30 @@ fn logistic(inputs: &Inputs<'_>) -> Result<Outcome, GoldenError> {
     let loss = inputs.at(linear_step::logistic_loss(&features, &labels, inputs.tensor("theta0")?))?;
     let beta = inputs.at(linear_step::beta(&inputs.double("features")?, &labels, &inputs.host("theta0")?.data))?;
     Ok(Outcome::loss(loss.mean()).with_value("beta", beta))
+}
+
+/// Each site's sums, their total, and the scores of a query.
+fn fitted(inputs: &Inputs<'_>) -> Result<Outcome, GoldenError> {
+    let config = inputs.config_without::<naive_bayes::Config>(&["classes"])?;
+    let classes = inputs.param("classes")?;
+    inputs.labels("labels", classes)?;
+    let mut total: Option<naive_bayes::Statistics> = None;
+    for (features, labels) in rows(inputs)? {
+        let site = inputs.at(naive_bayes::Statistics::new(&features, &labels, classes))?;
+        total = Some(match total {
+            Some(total) => inputs.at(total.merge(&site))?,
+            None => site,
+        });
+    }
+    let total = total.ok_or_else(|| inputs.error("features", "has no rows"))?;
+    let head = inputs.at(total.head(&config))?;
+    let scores = inputs.at(head.scores(inputs.double("query")?))?;
+    let logits = inputs.at(head.logits(inputs.tensor("query")?))?;
+    let labels = inputs.labels("query_labels", classes)?;
+    let values = inputs.at(cross_entropy::cross_entropy(logits, labels, &cross_entropy::Config::default()))?;
+    let counts = head.counts.iter().map(|&count| count as f64).collect();
+    let outcome = Outcome::loss(values.mean()).with_values("counts", counts).with_values("mean", head.mean);
+    let outcome = outcome.with_values("var", head.var).with_values("prior", head.prior);
+    let outcome = outcome.with_values("weight", head.weight).with_values("bias", head.bias);
+    outcome.with_ints(inputs, "predicted", scores.clone().argmax(1))?.with(inputs, "scores", scores)
 }

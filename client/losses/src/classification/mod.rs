@@ -7,8 +7,10 @@ pub mod ensloss;
 pub mod focal;
 #[cfg(feature = "golden")]
 mod golden;
+pub mod hyp_oc;
 pub mod ldr_kl;
 pub mod linear_step;
+pub mod naive_bayes;
 mod objective;
 pub mod smooth_adv_comp_sum;
 mod softmax;

@@ -4,12 +4,15 @@ use burn::tensor::{Int, Tensor};
 
 use super::format::GoldenError;
 use super::inputs::{Inputs, numbers};
+use crate::calibration;
 use crate::classification::{self, per_sample, softmax_objective};
+use crate::contrastive;
 use crate::distillation;
 use crate::error::LossError;
 use crate::reduce::{Reduction, reduce_weighted};
 use crate::registry::LossConfig;
 use crate::regulariser;
+use crate::unlearning;
 use crate::{metric, multilabel, segmentation};
 
 /// Computes one objective of golden files.
@@ -47,6 +50,10 @@ const FAMILIES: &[&[Evaluator]] = &[
     segmentation::GOLDEN,
     distillation::GOLDEN,
     regulariser::GOLDEN,
+    classification::hyp_oc::GOLDEN,
+    contrastive::GOLDEN,
+    calibration::GOLDEN,
+    unlearning::GOLDEN,
 ];
 
 /// The evaluators of `objective` in files about `subject`: those of that subject, or else those for any file, or else
@@ -108,7 +115,7 @@ impl Outcome {
         name: &str,
         tensor: Tensor<D, Int>,
     ) -> Result<Self, GoldenError> {
-        let values = tensor.try_to_vec_as::<f64>();
+        let values = tensor.try_into_vec_as::<f64>();
         let values = values.map_err(|error| LossError::Read { tensor: "a quantity", reason: error.to_string() });
         Ok(self.with_values(name, inputs.at(values)?))
     }

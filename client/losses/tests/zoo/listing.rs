@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use synod_losses::classification::focal;
+use synod_losses::contrastive;
 use synod_losses::regulariser::margin_control;
 use synod_losses::{CATALOGUE, LossConfig, LossError, Objective, Role, TaskKind};
 
@@ -62,6 +63,13 @@ fn listed_options_are_those_of_the_configuration() {
         check(config.name(), serde_json::to_value(config.options()).unwrap());
     }
     check("margin_control", serde_json::to_value(margin_control::Config::default()).unwrap());
+    check("uniformity", serde_json::to_value(contrastive::uniformity::Config::default()).unwrap());
+    check("tolerance", serde_json::to_value(contrastive::tolerance::Config::default()).unwrap());
+    check("robust_contrastive", serde_json::to_value(contrastive::robust_contrastive::Config::default()).unwrap());
+    check("noise_injection", serde_json::to_value(contrastive::noise_injection::Config::default()).unwrap());
+    check("pseudo_label_batches", serde_json::to_value(contrastive::pseudo_label_batches::Config::default()).unwrap());
+    check("hard_patches", serde_json::to_value(contrastive::hard_patches::Config::default()).unwrap());
+    check("easy_to_hard_mask", serde_json::to_value(contrastive::easy_to_hard_mask::Config::default()).unwrap());
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! The whole zoo: golden numbers, naive oracles, finite differences, laws and extremes.
 
+mod calibration;
 mod classification;
+mod contrastive;
 mod distillation;
 mod edges;
 mod golden;
@@ -12,5 +14,7 @@ mod multilabel;
 mod oracle;
 mod reduction;
 mod regression;
+mod regulariser;
 mod segmentation;
 mod support;
+mod unlearning;
