@@ -14,11 +14,13 @@ use synod_losses::classification::softmax_objective;
 use synod_losses::{LossConfig, LossError};
 
 mod classification;
+mod contrastive;
 mod density;
 mod distillation;
 mod metric;
 mod multilabel;
 mod regression;
+mod segmentation;
 mod terms;
 
 /// One loss at one size.
@@ -121,6 +123,8 @@ fn main() {
         multilabel::cases(),
         regression::cases(),
         metric::cases(),
+        contrastive::cases(),
+        segmentation::cases(),
         distillation::cases(),
         density::cases(),
         terms::cases(),

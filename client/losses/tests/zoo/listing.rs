@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use synod_losses::classification::focal;
+use synod_losses::contrastive;
 use synod_losses::regulariser::margin_control;
 use synod_losses::{CATALOGUE, LossConfig, LossError, Objective, Role, TaskKind, density, distillation, regression};
 
@@ -81,6 +82,13 @@ fn listed_options_are_those_of_the_configuration() {
         "reconstruction_score": density::reconstruction_score::Config,
         "mean_shift": density::mean_shift::Config,
         "momentum_update": density::momentum_update::Config,
+        "uniformity": contrastive::uniformity::Config,
+        "tolerance": contrastive::tolerance::Config,
+        "robust_contrastive": contrastive::robust_contrastive::Config,
+        "noise_injection": contrastive::noise_injection::Config,
+        "pseudo_label_batches": contrastive::pseudo_label_batches::Config,
+        "hard_patches": contrastive::hard_patches::Config,
+        "easy_to_hard_mask": contrastive::easy_to_hard_mask::Config,
     }
 }
 
