@@ -16,8 +16,10 @@ use synod_losses::{LossConfig, LossError};
 mod classification;
 mod density;
 mod distillation;
+mod metric;
 mod multilabel;
 mod regression;
+mod terms;
 
 /// One loss at one size.
 pub(crate) struct Case {
@@ -114,8 +116,15 @@ fn main() {
             name => filter = name.to_owned(),
         }
     }
-    let families =
-        [classification::cases(), multilabel::cases(), regression::cases(), distillation::cases(), density::cases()];
+    let families = [
+        classification::cases(),
+        multilabel::cases(),
+        regression::cases(),
+        metric::cases(),
+        distillation::cases(),
+        density::cases(),
+        terms::cases(),
+    ];
     let cases = families.into_iter().flatten().filter(|case| case.name.contains(&filter));
     if !measured {
         // Run by a test: that it runs is all that matters.

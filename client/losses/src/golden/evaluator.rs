@@ -7,12 +7,11 @@ use super::inputs::{Inputs, numbers};
 use crate::calibration;
 use crate::classification::{self, per_sample, softmax_objective};
 use crate::error::LossError;
-use crate::multilabel;
 use crate::reduce::{Reduction, reduce_weighted};
 use crate::registry::LossConfig;
 use crate::regulariser;
 use crate::unlearning;
-use crate::{density, distillation, regression};
+use crate::{density, distillation, metric, multilabel, regression, segmentation};
 
 /// Computes one objective of golden files.
 pub(crate) struct Evaluator {
@@ -52,6 +51,8 @@ const FAMILIES: &[&[Evaluator]] = &[
     regression::GOLDEN,
     regulariser::GOLDEN,
     unlearning::GOLDEN,
+    metric::GOLDEN,
+    segmentation::GOLDEN,
 ];
 
 /// The evaluators of `objective` in files about `subject`: those of that subject, or else those for any file, or else
@@ -113,7 +114,7 @@ impl Outcome {
         name: &str,
         tensor: Tensor<D, Int>,
     ) -> Result<Self, GoldenError> {
-        let values = tensor.try_to_vec_as::<f64>();
+        let values = tensor.try_into_vec_as::<f64>();
         let values = values.map_err(|error| LossError::Read { tensor: "a quantity", reason: error.to_string() });
         Ok(self.with_values(name, inputs.at(values)?))
     }

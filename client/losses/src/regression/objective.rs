@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 
 use super::residual::residual;
-use super::{gaussian_nll, huber, mae, mse};
+use super::{gaussian_nll, huber, mae, mse, object_depth};
 use crate::density::apre;
 use crate::error::LossError;
 use crate::gradient::attach;
@@ -22,6 +22,7 @@ pub fn per_sample(prediction: Tensor<2>, target: Tensor<2>, loss: &LossConfig) -
         LossConfig::Mae(config) => mae::mae(prediction, target, config),
         LossConfig::Huber(config) => huber::huber(prediction, target, config),
         LossConfig::GaussianNll(config) => gaussian_nll::gaussian_nll(prediction, target, config),
+        LossConfig::ObjectDepth(config) => object_depth::object_depth(prediction, target, config),
         LossConfig::Apre(config) => apre(prediction, target, config),
         other => Err(other.unfit(TaskKind::Regression)),
     }
