@@ -20,6 +20,7 @@ use synod_client::train::Trainer;
 use synod_common::event::RunEvent;
 use synod_common::ids::SiteName;
 use synod_common::plan::Plan;
+use synod_common::state::State;
 use synod_common::update::BufferPool;
 use synod_coordinator::round::Setup;
 use synod_coordinator::server::{NoHost, ServeOptions, serve};
@@ -44,9 +45,9 @@ fn plan(clients: usize, rounds: u32, strategy: &str) -> Arc<Plan> {
 
 fn samples(clients: usize) -> Loaded {
     let rows = clients * 10;
-    let labels = (0..rows).map(|i| (i % 10) as u32).collect();
+    let labels = (0..rows).map(|i| (i % 10) as u32).collect::<Vec<_>>();
     let dataset = Dataset::new(Inputs::U8(vec![0; rows * 784]), labels, vec![1, 28, 28]).expect("the shape is right");
-    Loaded { train: Arc::new(dataset), test: None, notes: Vec::new() }
+    Loaded { train: Arc::new(dataset), test: None, assignment: None, notes: Vec::new() }
 }
 
 /// Seconds to read `updates` updates of `len` values twice, on all cores.
@@ -118,6 +119,7 @@ fn loopback(clients: usize, strategy: &str) -> f64 {
         plan: Arc::clone(&plan),
         layout: trainer.layout().clone(),
         initial: trainer.initial(),
+        state: State::default(),
         pool: BufferPool::new(trainer.layout().len(), 16),
     };
     let ends: Arc<Mutex<Vec<Instant>>> = Arc::default();
@@ -173,19 +175,20 @@ fn memory(strategy: &str, updates: usize) -> Option<f64> {
     use std::num::NonZeroU32;
     use synod_common::ids::RoundId;
     use synod_coordinator::aggregate::screen;
-    use synod_coordinator::round::Aggregator;
+    use synod_coordinator::round::{Aggregator, Contribution};
     let plan = plan(2, 1, strategy);
     let layout = data_layout(&plan);
     let before = resident()?;
     let pool = BufferPool::new(layout.len(), 1);
-    let mut aggregator = Aggregator::new(&plan.aggregate.strategy, RoundId(5), &layout, updates).ok()?;
+    let mut aggregator = Aggregator::new(&plan, RoundId(5), &layout, updates, updates).ok()?;
     let peak = AtomicU64::new(0);
+    let contribution = Contribution { samples: NonZeroU32::MIN, steps: 1, loss_before: None };
     for i in 0..updates {
         let mut delta = pool.take();
         delta.fill(i as f32 * 1e-3);
         let screened = screen(&delta).ok()?;
         let id = SiteName::new(&format!("site-{i}")).ok()?.client_id();
-        aggregator.push(id, NonZeroU32::MIN, delta, screened).ok()?;
+        aggregator.push(id, contribution, delta, screened).ok()?;
         peak.fetch_max(resident()?, Ordering::Relaxed);
     }
     Some(peak.load(Ordering::Relaxed).saturating_sub(before) as f64 / layout.bytes() as f64)

@@ -59,6 +59,8 @@ impl Work {
             plan: self.trainer.plan_digest(),
             layout: self.trainer.layout_digest(),
             samples: trained.samples,
+            steps: trained.steps,
+            loss_before: trained.loss_before,
             before: trained.before,
             train: trained.train,
             after: trained.after,

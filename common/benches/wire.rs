@@ -19,6 +19,8 @@ fn header() -> UpdateHeader {
         plan: Digest([1; 32]),
         layout: Digest([2; 32]),
         samples: 600,
+        steps: 20,
+        loss_before: None,
         before: Some(metrics.clone()),
         train: metrics.clone(),
         after: Some(metrics),

@@ -19,6 +19,12 @@ pub struct UpdateHeader {
     pub layout: Digest,
     /// Samples it was trained on (training part of the site's data).
     pub samples: u64,
+    /// Optimiser steps it did; 0 where the plan asks for none.
+    pub steps: u64,
+    /// Mean loss of the received model over the training samples, before the first step: what q-FedAvg weighs sites by.
+    /// The plan's loss alone, without margin control and terms of algorithms. There where the plan asks for it
+    /// (`train.loss_before`).
+    pub loss_before: Option<f64>,
     /// The received global model on the site's held-out samples.
     pub before: Option<Metrics>,
     /// Local training: mean loss and the like, on the training samples.

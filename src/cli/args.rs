@@ -299,12 +299,26 @@ pub(crate) enum LossesCommand {
 
 #[derive(Subcommand, Debug)]
 pub(crate) enum StrategiesCommand {
-    /// List the strategies with their options.
+    /// List the strategies.
     #[command(after_help = "Examples:\n  synod strategies list\n  synod strategies list --json")]
     List {
         /// Print one JSON object.
         #[arg(long)]
         json: bool,
+    },
+    /// Show formula, options, cost, use and source of a strategy.
+    #[command(after_help = "Examples:\n  synod strategies show fedadam\n  synod strategies show principal_gradient")]
+    Show {
+        /// The strategy.
+        name: String,
+    },
+    /// Check strategies against a file of golden cases: steps and coefficients.
+    #[command(
+        after_help = "Cases that are about losses are skipped; `synod losses eval` checks them.\n\nExamples:\n  synod strategies eval coordinator/tests/golden/17-fedld.json"
+    )]
+    Eval {
+        /// JSON file of cases.
+        file: PathBuf,
     },
 }
 

@@ -3,15 +3,12 @@
 use std::path::Path;
 
 use synod_client::device::DeviceChoice;
-use synod_losses::golden::{CaseReport, Comparison, File, Verdict};
+use synod_losses::golden::{CaseReport, File, Verdict};
 use synod_losses::{CATALOGUE, LossConfig, LossInfo, Role};
 
 use super::args::LossesCommand;
 use super::exit::{Exit, Failure, OrExit, Outcome};
-use super::out;
-
-/// Largest file of golden cases.
-const GOLDEN_BYTES_MAX: u64 = 256 << 20;
+use super::{golden, out};
 
 pub(crate) fn run(command: &LossesCommand) -> Outcome {
     match command {
@@ -79,54 +76,26 @@ fn show(name: &str) -> Outcome {
     Ok(Exit::Done)
 }
 
-/// One line for a case: its verdict and the largest errors.
-fn describe(report: &CaseReport) -> String {
-    let worst = |error: fn(&Comparison) -> f64| report.comparisons.iter().map(error).fold(0.0, f64::max);
-    let verdict = match &report.verdict {
-        Verdict::Passed => "passed",
-        Verdict::Failed => "FAILED",
-        Verdict::Skipped { reason } => return format!("skipped  {} / {}: {reason}", report.objective, report.name),
-    };
-    format!(
-        "{verdict}   {} / {}: largest relative error {:.2e}, absolute {:.2e}",
-        report.objective,
-        report.name,
-        worst(|c| c.relative_error_max),
-        worst(|c| c.absolute_error_max)
-    )
+fn eval(path: &Path) -> Outcome {
+    let file = File::parse(&golden::read(path)?).or_exit(Exit::Usage)?;
+    let device = DeviceChoice::Cpu.open().or_exit(Exit::Unexpected)?;
+    Ok(golden::print(file.cases.iter().map(|case| {
+        // A case that is refused is a miss; the others are still worth seeing.
+        let result = match file.evaluate_case(case, &device) {
+            Ok(report) => result(&report),
+            Err(error) => golden::Result::Broken { reason: error.to_string() },
+        };
+        golden::Case { objective: case.objective.clone(), name: case.name.clone(), result }
+    })))
 }
 
-fn eval(path: &Path) -> Outcome {
-    let shown = path.display();
-    let size = std::fs::metadata(path).or_exit(Exit::Usage)?.len();
-    if size > GOLDEN_BYTES_MAX {
-        return Err(Failure::new(
-            Exit::Usage,
-            format!("{shown} has {size} bytes, at most {GOLDEN_BYTES_MAX} are read"),
-            None,
-        ));
+fn result(report: &CaseReport) -> golden::Result {
+    match &report.verdict {
+        Verdict::Passed | Verdict::Failed => golden::Result::Compared {
+            passed: report.verdict == Verdict::Passed,
+            relative: golden::largest(report.comparisons.iter().map(|c| c.relative_error_max)),
+            absolute: golden::largest(report.comparisons.iter().map(|c| c.absolute_error_max)),
+        },
+        Verdict::Skipped { reason } => golden::Result::Skipped { reason: reason.clone() },
     }
-    let bytes = std::fs::read(path).or_exit(Exit::Usage)?;
-    let file = File::parse(&bytes).or_exit(Exit::Usage)?;
-    let device = DeviceChoice::Cpu.open().or_exit(Exit::Unexpected)?;
-    let (mut failed, mut passed, mut skipped) = (0, 0, 0);
-    // A case that is refused is a miss; the others are still worth seeing.
-    for report in file.cases.iter().map(|case| file.evaluate_case(case, &device)) {
-        let report = match report {
-            Ok(report) => report,
-            Err(error) => {
-                out::line(format!("REFUSED  {error}"));
-                failed += 1;
-                continue;
-            }
-        };
-        out::line(describe(&report));
-        match report.verdict {
-            Verdict::Passed => passed += 1,
-            Verdict::Failed => failed += 1,
-            Verdict::Skipped { .. } => skipped += 1,
-        }
-    }
-    out::line(format!("{passed} passed, {failed} failed, {skipped} skipped"));
-    Ok(if failed > 0 { Exit::Unfinished } else { Exit::Done })
 }

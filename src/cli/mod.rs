@@ -9,6 +9,7 @@ mod demo;
 mod display;
 mod exit;
 mod folder;
+mod golden;
 mod host;
 mod losses;
 mod out;

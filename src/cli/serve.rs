@@ -8,6 +8,7 @@ use synod_client::device::DeviceChoice;
 use synod_client::train::Trainer;
 use synod_common::event::{EventSink, RunEvent};
 use synod_common::plan::Source;
+use synod_common::state::State;
 use synod_common::update::BufferPool;
 use synod_coordinator::round::Setup;
 use synod_coordinator::server::{ServeOptions, serve};
@@ -47,6 +48,7 @@ pub(crate) fn run(args: &ServeArgs, quiet: bool) -> Outcome {
         plan: Arc::clone(&plan),
         layout: trainer.layout().clone(),
         initial: trainer.initial(),
+        state: State::default(),
         pool: BufferPool::new(trainer.layout().len(), IDLE_BUFFERS),
     };
     let options = ServeOptions { identity, listen: args.listen, release: env!("CARGO_PKG_VERSION").to_owned() };

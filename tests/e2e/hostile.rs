@@ -21,6 +21,8 @@ fn header(round: u64, welcome: &Welcome, layout: Digest) -> UpdateHeader {
         plan: welcome.plan_digest,
         layout,
         samples: 10,
+        steps: 1,
+        loss_before: None,
         before: None,
         train: Metrics::default(),
         after: None,

@@ -52,10 +52,23 @@ fn losses_and_strategies_are_listed_shown_and_evaluated() {
         assert!(works(&["losses", "show", name]).contains("Formula"));
     }
     let strategies: serde_json::Value = serde_json::from_str(&works(&["strategies", "list", "--json"])).unwrap();
-    assert_eq!(strategies["strategies"].as_array().unwrap().len(), 2);
+    for strategy in strategies["strategies"].as_array().unwrap() {
+        let (name, source) = (strategy["name"].as_str().unwrap(), strategy["source"].as_str().unwrap());
+        assert!(works(&["strategies", "list"]).contains(name));
+        assert!(works(&["strategies", "show", name]).contains(source));
+    }
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("client/losses/tests/golden/17-fedld.json");
     let output = works(&["losses", "eval", path(&golden)]);
     assert!(output.contains("5 passed, 0 failed"), "{output}");
+    let output = works(&["strategies", "eval", path(&golden)]);
+    assert!(output.contains("8 passed, 0 failed, 5 skipped"), "{output}");
+    // One number that is off is a miss, told by line and exit code.
+    let folder = tempfile::tempdir().unwrap();
+    let off = folder.path().join("off.json");
+    std::fs::write(&off, std::fs::read_to_string(&golden).unwrap().replace("\"keep\": 0.8", "\"keep\": 0.3")).unwrap();
+    let missed = synod(&["strategies", "eval", path(&off)]).output().unwrap();
+    assert_eq!(missed.status.code(), Some(5));
+    assert!(String::from_utf8_lossy(&missed.stdout).contains("FAILED   principal-gradient-aggregation / own-5x"));
 }
 
 /// The folder with real data, or `None` with a word about it.

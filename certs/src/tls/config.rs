@@ -16,7 +16,7 @@ use crate::identity::Identity;
 use crate::role::Role;
 
 /// The protocol both sides must name in the handshake; another version of Synod that cannot talk to this one has another.
-pub const ALPN: &[u8] = b"synod/1";
+pub const ALPN: &[u8] = b"synod/2";
 
 /// Why an identity gave no configuration.
 #[derive(Debug, thiserror::Error)]

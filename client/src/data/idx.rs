@@ -34,6 +34,11 @@ pub(super) fn read_test(source: &IdxSource, folder: &Path, classes: u32) -> Resu
     read_pair(Input::open(folder, images)?, Input::open(folder, labels)?, &source.shape, classes).map(Some)
 }
 
+/// Reads the file of a partition: the position of its site for each training sample.
+pub(super) fn read_assignment(path: &str, folder: &Path) -> Result<Vec<u32>, DataError> {
+    read_labels(Input::open(folder, path)?, 256)
+}
+
 /// Reads a file of samples and the file of their labels.
 pub(super) fn read_pair(images: Input, labels: Input, shape: &[usize], classes: u32) -> Result<Samples, DataError> {
     let (images_name, labels_name) = (images.name.clone(), labels.name.clone());

@@ -39,6 +39,8 @@ pub struct Loaded {
     /// Samples to measure the global model on. They have owners where the data itself says which site's test samples they
     /// are; a test set that was split off at random has none.
     pub test: Option<Arc<Dataset>>,
+    /// The position of its site for each training sample, where the plan's partition is a file.
+    pub assignment: Option<Vec<u32>>,
     /// What a person should know, like rows left out for missing values.
     pub notes: Vec<String>,
 }
@@ -57,7 +59,11 @@ pub(super) struct Reading {
 /// # Errors
 /// When a file is missing, damaged, or not as the plan says.
 pub fn load(plan: &Plan, folder: &Path) -> Result<Loaded, DataError> {
-    loaded(read(plan, folder, Place::Simulation, &mut Err)?)
+    let mut loaded = loaded(read(plan, folder, Place::Simulation, &mut Err)?)?;
+    if let Some(Partition::File { path }) = plan.simulation.as_ref().map(|simulation| &simulation.partition) {
+        loaded.assignment = Some(idx::read_assignment(path, folder)?);
+    }
+    Ok(loaded)
 }
 
 /// Loads a site's own samples: the plan's file names inside the site's folder. Files of the central test set are not
@@ -74,7 +80,7 @@ fn loaded(reading: Reading) -> Result<Loaded, DataError> {
     if train.is_empty() {
         return Err(empty(&files));
     }
-    Ok(Loaded { train: Arc::new(train), test: test.map(Arc::new), notes })
+    Ok(Loaded { train: Arc::new(train), test: test.map(Arc::new), assignment: None, notes })
 }
 
 fn empty(files: &[FileReport]) -> DataError {

@@ -21,6 +21,8 @@ pub struct Share {
     dataset: Arc<Dataset>,
     rows: Arc<[u32]>,
     normaliser: Arc<Normaliser>,
+    /// With a number of classes: labels are seen as `classes - 1 - label`.
+    flipped: Option<u32>,
 }
 
 impl Share {
@@ -30,14 +32,21 @@ impl Share {
     /// When a row is outside the data set.
     pub fn new(dataset: Arc<Dataset>, rows: Vec<u32>, normaliser: Arc<Normaliser>) -> Result<Self, DataError> {
         check_rows(&dataset, &rows)?;
-        Ok(Self { dataset, rows: rows.into(), normaliser })
+        Ok(Self { dataset, rows: rows.into(), normaliser, flipped: None })
     }
 
     /// All samples of `dataset`.
     #[must_use]
     pub fn whole(dataset: Arc<Dataset>, normaliser: Arc<Normaliser>) -> Self {
         let rows = dataset.all_rows().into();
-        Self { dataset, rows, normaliser }
+        Self { dataset, rows, normaliser, flipped: None }
+    }
+
+    /// The same samples with the labels `classes - 1 - label`: what a hostile site of a simulation trains on.
+    #[must_use]
+    pub fn with_flipped_labels(mut self, classes: u32) -> Self {
+        self.flipped = Some(classes);
+        self
     }
 
     /// The data set behind.
@@ -73,7 +82,11 @@ impl Share {
     /// The group of the sample at `position`, which is below [`Share::len`]: its class, in a classification.
     #[must_use]
     pub fn group(&self, position: u32) -> u32 {
-        self.dataset.groups()[self.rows[position as usize] as usize]
+        self.seen(self.dataset.groups()[self.rows[position as usize] as usize])
+    }
+
+    fn seen(&self, group: u32) -> u32 {
+        self.flipped.map_or(group, |classes| (classes - 1).saturating_sub(group))
     }
 
     /// Samples of each class; a sample with several labels counts for each. Nothing in regression.
@@ -93,7 +106,7 @@ impl Share {
         for position in positions {
             let row = self.rows[*position as usize] as usize;
             self.normaliser.append(&self.dataset, row, inputs);
-            labels.push(i64::from(self.dataset.groups()[row]));
+            labels.push(i64::from(self.seen(self.dataset.groups()[row])));
         }
     }
 

@@ -11,9 +11,11 @@ use super::blueprint::{Bias, Blueprint, Form, Layer, LayerKind};
 use super::error::ModelError;
 
 mod cnn;
+mod lenet;
 mod resnet8;
 
 use cnn::Cnn;
+use lenet::Lenet;
 use resnet8::Resnet8;
 
 /// A plan's model on a device. Whether it records for a backward pass is the device's business.
@@ -23,6 +25,7 @@ pub(crate) enum Network {
     Logistic(Linear),
     Mlp(Mlp),
     Cnn(Cnn),
+    Lenet(Lenet),
     Resnet8(Resnet8),
 }
 
@@ -38,6 +41,7 @@ impl Network {
                 Self::Mlp(Mlp { layers, activation: *activation as usize })
             }
             Form::Cnn(shape) => Self::Cnn(Cnn::new(&mut parts, *shape)),
+            Form::Lenet(shape) => Self::Lenet(Lenet::new(&mut parts, *shape)),
             Form::Resnet8(shape, groups) => {
                 parts.groups = *groups;
                 Self::Resnet8(Resnet8::new(&mut parts, *shape))
@@ -47,11 +51,29 @@ impl Network {
 
     /// Logits `[batch, outputs]` for `inputs: [batch, values]`.
     pub(crate) fn forward(&self, inputs: Tensor<2>) -> Tensor<2> {
+        self.head(self.features(inputs))
+    }
+
+    /// What the last layer reads, `[batch, features]`, for `inputs: [batch, values]`. The inputs themselves where there is
+    /// one layer only.
+    pub(crate) fn features(&self, inputs: Tensor<2>) -> Tensor<2> {
         match self {
-            Self::Logistic(fc) => fc.forward(inputs),
-            Self::Mlp(mlp) => mlp.forward(inputs),
-            Self::Cnn(cnn) => cnn.forward(inputs),
-            Self::Resnet8(resnet) => resnet.forward(inputs),
+            Self::Logistic(_) => inputs,
+            Self::Mlp(mlp) => mlp.features(inputs),
+            Self::Cnn(cnn) => cnn.features(inputs),
+            Self::Lenet(lenet) => lenet.features(inputs),
+            Self::Resnet8(resnet) => resnet.features(inputs),
+        }
+    }
+
+    /// Logits `[batch, outputs]` for `features: [batch, features]`.
+    pub(crate) fn head(&self, features: Tensor<2>) -> Tensor<2> {
+        match self {
+            Self::Logistic(fc) => fc.forward(features),
+            Self::Mlp(mlp) => mlp.head(features),
+            Self::Cnn(cnn) => cnn.head(features),
+            Self::Lenet(lenet) => lenet.head(features),
+            Self::Resnet8(resnet) => resnet.head(features),
         }
     }
 }
@@ -65,17 +87,17 @@ pub(crate) struct Mlp {
 }
 
 impl Mlp {
-    fn forward(&self, inputs: Tensor<2>) -> Tensor<2> {
-        let last = self.layers.len() - 1;
-        self.layers.iter().enumerate().fold(inputs, |x, (i, layer)| {
-            let x = layer.forward(x);
-            match self.activation {
-                _ if i == last => x,
-                RELU => relu(x),
-                TANH => tanh(x),
-                _ => gelu(x),
-            }
+    fn features(&self, inputs: Tensor<2>) -> Tensor<2> {
+        let hidden = self.layers.iter().take(self.layers.len() - 1);
+        hidden.fold(inputs, |x, layer| match self.activation {
+            RELU => relu(layer.forward(x)),
+            TANH => tanh(layer.forward(x)),
+            _ => gelu(layer.forward(x)),
         })
+    }
+
+    fn head(&self, features: Tensor<2>) -> Tensor<2> {
+        self.layers.last().expect("a blueprint has one layer more than hidden ones").forward(features)
     }
 }
 
@@ -109,8 +131,17 @@ impl Parts<'_> {
 
     /// A convolution with "same" padding at stride 1.
     fn conv(&mut self, stride: usize) -> Conv2d {
+        self.padded_conv(stride, |kernel| kernel / 2)
+    }
+
+    /// A convolution that ends where its kernel does.
+    fn conv_without_padding(&mut self) -> Conv2d {
+        self.padded_conv(1, |_| 0)
+    }
+
+    fn padded_conv(&mut self, stride: usize, padding: impl Fn(usize) -> usize) -> Conv2d {
         let LayerKind::Conv { inputs, outputs, kernel, bias } = self.kind() else { unreachable!("{MISORDERED}") };
-        let padding = kernel / 2;
+        let padding = padding(kernel);
         Conv2d {
             weight: self.tensor([outputs, inputs, kernel, kernel]),
             bias: (bias == Bias::Yes).then(|| self.tensor([outputs])),

@@ -6,10 +6,7 @@ use synod_common::random::ChaCha12Rng;
 
 /// Local steps of one round on `samples` samples.
 pub(super) fn steps(train: &Train, samples: usize) -> u64 {
-    match train.steps {
-        Some(steps) => u64::from(steps),
-        None => u64::from(train.epochs) * (samples as u64).div_ceil(u64::from(train.batch.max(1))),
-    }
+    train.steps_of(samples as u64)
 }
 
 /// Positions of samples, batch after batch: all samples in a new order for each pass. The last batch of a pass is

@@ -234,3 +234,16 @@ fn what_does_not_fit_the_plan_is_refused() {
     other.train.loss.name = "no such loss".to_owned();
     assert!(matches!(Trainer::new(Arc::new(other), &DeviceChoice::Cpu), Err(TrainError::Loss(_))));
 }
+
+#[test]
+fn steps_and_the_loss_before_training_are_told_where_the_plan_asks() {
+    let asked = plan("\"logistic\"", "epochs = 2\nbatch = 16\nloss_before = true\nmargin_control = {}");
+    let (ours, site) = (trainer(&asked), digits(&asked, 100));
+    let (trained, _) = train(&ours, &site, &ours.initial());
+    assert_eq!(trained.steps, 2 * (site.train.len() as u64).div_ceil(16));
+    // All logits are equal at the start: ln 10, and margin control stays out of it.
+    assert!((trained.loss_before.unwrap() - 10.0_f64.ln()).abs() < 1e-6, "{trained:?}");
+    let not_asked = plan("\"logistic\"", "epochs = 0");
+    let (trained, _) = train(&trainer(&not_asked), &digits(&not_asked, 100), &ours.initial());
+    assert_eq!((trained.steps, trained.loss_before), (0, None));
+}

@@ -56,6 +56,10 @@ pub struct StepReport {
 pub struct Trained {
     /// Training samples of the site.
     pub samples: u64,
+    /// Optimiser steps done.
+    pub steps: u64,
+    /// Mean loss of the received model over the training samples, without margin control, where the plan asks for it.
+    pub loss_before: Option<f64>,
     /// The received model on the held-out samples, in rounds in which sites measure.
     pub before: Option<Metrics>,
     /// `loss`: the mean per sample over all steps, with margin control if the plan has it. Absent without steps.
@@ -139,14 +143,18 @@ impl Trainer {
         let samples = site.train.len() as u64;
         let holdout = site.holdout.as_ref().filter(|_| self.plan.evaluate.sites_in(round.0));
         let before = holdout.map(|holdout| self.evaluate(global, holdout)).transpose()?.map(|e| e.metrics);
+        if samples == 0 {
+            return Err(TrainError::Empty);
+        }
+        let loss_before = match self.plan.train.loss_before {
+            true => self.evaluate(global, &site.train)?.metrics.get("loss"),
+            false => None,
+        };
         let steps = order::steps(&self.plan.train, site.train.len());
         if steps == 0 {
-            if samples == 0 {
-                return Err(TrainError::Empty);
-            }
             delta.fill(0.0);
             let train = Metrics { samples, values: BTreeMap::new() };
-            return Ok(Trained { samples, after: before.clone(), before, train });
+            return Ok(Trained { samples, steps, loss_before, after: before.clone(), before, train });
         }
         let loss = self.learn(round, client, global, &site.train, steps, delta, watch)?;
         let after = holdout.map(|holdout| self.evaluate(delta, holdout)).transpose()?.map(|e| e.metrics);
@@ -154,7 +162,7 @@ impl Trainer {
             *delta -= global;
         }
         let train = Metrics { samples, values: BTreeMap::from([("loss".to_owned(), loss)]) };
-        Ok(Trained { samples, before, train, after })
+        Ok(Trained { samples, steps, loss_before, before, train, after })
     }
 
     /// Metrics of the parameters `model` on `share`, without margin control.
@@ -195,9 +203,6 @@ impl Trainer {
     ) -> Result<f64, TrainError> {
         let train = &self.plan.train;
         let samples = u32::try_from(share.len()).unwrap_or(u32::MAX);
-        if samples == 0 {
-            return Err(TrainError::Empty);
-        }
         let lr = train.optimiser.lr() * train.schedule.factor(round.0, u64::from(self.plan.rounds));
         let mut order = Order::new(samples, train.batch, stream(self.plan.seed, round, client, Purpose::Shuffle));
         let mut learner = self.engine.learner(global)?;

@@ -1,4 +1,4 @@
-//! The `[aggregate]`, `[round]`, `[screening]`, `[evaluate]` and `[simulation]` sections: how sites work together.
+//! The `[round]`, `[screening]`, `[evaluate]` and `[simulation]` sections: how sites work together.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,134 +8,6 @@ use crate::ids::SiteName;
 
 /// Most sites of one run, virtual or real.
 pub const SITES_MAX: u32 = 10_000_000;
-
-/// How updates become the next global model.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Aggregate {
-    /// Factor on the aggregated step: the next model is the old one plus `server_lr` times the aggregate.
-    pub server_lr: f64,
-    /// The rule.
-    pub strategy: Strategy,
-}
-
-/// The rule that combines updates.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Strategy {
-    /// The weighted mean (McMahan et al. 2017).
-    Fedavg {
-        /// The say of each update.
-        weighting: Weighting,
-    },
-    /// Principal-gradient aggregation (FedLD, Zeng et al. 2024; card 17 part B).
-    PrincipalGradient(PrincipalGradient),
-}
-
-/// Options of principal-gradient aggregation.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct PrincipalGradient {
-    /// Share of the principal directions that is kept: above 0, at most 1.
-    pub keep: f64,
-    /// Which way a direction counts for a client.
-    pub orientation: Orientation,
-    /// Rounds at the start that use the plain mean.
-    pub warmup_rounds: u32,
-    /// The say of each update.
-    pub weighting: Weighting,
-    /// The length of the result.
-    pub norm: StepNorm,
-    /// What has directions of its own.
-    pub scope: Scope,
-}
-
-/// The say of an update.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Weighting {
-    /// Proportional to its training samples.
-    Samples,
-    /// The same for each.
-    Uniform,
-}
-
-/// Which way a principal direction counts for a client.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Orientation {
-    /// Towards the client's own update: what the authors' released code computes.
-    Own,
-    /// Towards the majority's updates: what the paper's text describes.
-    Majority,
-}
-
-/// The length of a principal-gradient step, per block or for the whole model as `scope` says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum StepNorm {
-    /// As the formula gives it: shorter than the updates.
-    AsReleased,
-    /// The length of the plain mean.
-    Mean,
-    /// The mean of the updates' lengths.
-    MeanOfNorms,
-}
-
-/// What has principal directions of its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Scope {
-    /// Each block.
-    Block,
-    /// The whole model at once.
-    Model,
-}
-
-const STRATEGIES: &[&str] = &["fedavg", "principal_gradient"];
-
-impl Strategy {
-    /// The name in a plan.
-    #[must_use]
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Fedavg { .. } => "fedavg",
-            Self::PrincipalGradient(_) => "principal_gradient",
-        }
-    }
-}
-
-impl Aggregate {
-    pub(super) fn read(mut s: Section<'_, '_>) -> Self {
-        let server_lr = s.number("server_lr", 1.0, 0.0..=1e3);
-        let strategy = read_strategy(&mut s);
-        s.finish();
-        Self { server_lr, strategy }
-    }
-}
-
-fn read_strategy(s: &mut Section<'_, '_>) -> Strategy {
-    let default = Strategy::Fedavg { weighting: Weighting::Samples };
-    let Some(choice) = s.choice("strategy") else { return default };
-    let name = choice.name.clone();
-    if !STRATEGIES.contains(&name.as_str()) {
-        choice.unknown("strategy", STRATEGIES);
-        return default;
-    }
-    let mut o = choice.options;
-    let strategy = if name == "fedavg" {
-        Strategy::Fedavg { weighting: o.or("weighting", Weighting::Samples) }
-    } else {
-        Strategy::PrincipalGradient(PrincipalGradient {
-            keep: o.number("keep", 0.8, 1e-6..=1.0),
-            orientation: o.or("orientation", Orientation::Own),
-            warmup_rounds: o.number("warmup_rounds", 1, 0..=1_000_000),
-            weighting: o.or("weighting", Weighting::Uniform),
-            norm: o.or("norm", StepNorm::AsReleased),
-            scope: o.or("scope", Scope::Block),
-        })
-    };
-    o.finish();
-    strategy
-}
 
 /// Who takes part in a round and how long it may take.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -260,6 +132,59 @@ pub struct Simulation {
     pub names: Vec<SiteName>,
     /// Who owns which sample.
     pub partition: Partition,
+    /// What hostile sites do, if there are any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attack: Option<Attack>,
+}
+
+/// What hostile sites do. They are drawn from the seed, `fraction` of all sites (rounded down), and take part like the
+/// others.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Attack {
+    /// Sends its honest delta times `-scale`.
+    SignFlip {
+        /// Share of hostile sites, 0 to 1.
+        fraction: f64,
+        /// Above 0.
+        scale: f64,
+    },
+    /// Sends its honest delta times `scale`.
+    LargeNorm {
+        /// Share of hostile sites, 0 to 1.
+        fraction: f64,
+        /// Above 0.
+        scale: f64,
+    },
+    /// Sends Gaussian noise with `scale` times the norm of its honest delta.
+    Noise {
+        /// Share of hostile sites, 0 to 1.
+        fraction: f64,
+        /// Above 0.
+        scale: f64,
+    },
+    /// Trains on labels `classes - 1 - label`.
+    LabelFlip {
+        /// Share of hostile sites, 0 to 1.
+        fraction: f64,
+    },
+    /// Inner-product manipulation (Xie, Koyejo, Gupta: Fall of Empires, UAI 2019): all hostile sites send `-scale` times
+    /// the mean of their honest deltas.
+    InnerProduct {
+        /// Share of hostile sites, 0 to 1.
+        fraction: f64,
+        /// Above 0.
+        scale: f64,
+    },
+    /// A little is enough (Baruch, Baruch, Goldberg, NeurIPS 2019, algorithm 3): all hostile sites send the mean of their
+    /// honest deltas minus `z` of their standard deviations, value by value.
+    LittleIsEnough {
+        /// Share of hostile sites, 0 to 1.
+        fraction: f64,
+        /// Above 0; absent: the largest that hides among the cohort's members, as the paper computes it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        z: Option<f64>,
+    },
 }
 
 /// Who owns which sample.
@@ -288,9 +213,45 @@ pub enum Partition {
     },
     /// The sites the data names: a column, or one file a site.
     Natural,
+    /// A file says which site owns which training sample.
+    File {
+        /// One number for each training sample in order, the position of its site: IDX of unsigned bytes, which may be
+        /// compressed with gzip. Inside the data folder.
+        path: String,
+    },
 }
 
-const PARTITIONS: &[&str] = &["iid", "dirichlet", "shards", "sizes", "natural"];
+const PARTITIONS: &[&str] = &["iid", "dirichlet", "shards", "sizes", "natural", "file"];
+
+const ATTACKS: &[&str] = &["sign_flip", "large_norm", "noise", "label_flip", "inner_product", "little_is_enough"];
+
+impl Attack {
+    /// The name in a plan.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::SignFlip { .. } => "sign_flip",
+            Self::LargeNorm { .. } => "large_norm",
+            Self::Noise { .. } => "noise",
+            Self::LabelFlip { .. } => "label_flip",
+            Self::InnerProduct { .. } => "inner_product",
+            Self::LittleIsEnough { .. } => "little_is_enough",
+        }
+    }
+
+    /// Share of hostile sites.
+    #[must_use]
+    pub fn fraction(&self) -> f64 {
+        match self {
+            Self::SignFlip { fraction, .. }
+            | Self::LargeNorm { fraction, .. }
+            | Self::Noise { fraction, .. }
+            | Self::LabelFlip { fraction }
+            | Self::InnerProduct { fraction, .. }
+            | Self::LittleIsEnough { fraction, .. } => *fraction,
+        }
+    }
+}
 
 impl Partition {
     /// The name in a plan.
@@ -302,6 +263,7 @@ impl Partition {
             Self::Shards { .. } => "shards",
             Self::Sizes { .. } => "sizes",
             Self::Natural => "natural",
+            Self::File { .. } => "file",
         }
     }
 }
@@ -323,9 +285,32 @@ impl Simulation {
         if let Some(twice) = names.iter().find(|name| !seen.insert(*name)) {
             s.problem("names", format!("the name {twice} is used twice"), None);
         }
+        let attack = read_attack(&mut s);
         s.finish();
-        Self { clients, names, partition }
+        Self { clients, names, partition, attack }
     }
+}
+
+fn read_attack(s: &mut Section<'_, '_>) -> Option<Attack> {
+    let choice = s.choice("attack")?;
+    let name = choice.name.clone();
+    if !ATTACKS.contains(&name.as_str()) {
+        choice.unknown("attack", ATTACKS);
+        return None;
+    }
+    let mut o = choice.options;
+    let fraction = o.number("fraction", 0.2, 0.0..=1.0);
+    let mut scale = |default| o.number("scale", default, 1e-6..=1e9);
+    let attack = match name.as_str() {
+        "sign_flip" => Attack::SignFlip { fraction, scale: scale(1.0) },
+        "large_norm" => Attack::LargeNorm { fraction, scale: scale(10.0) },
+        "noise" => Attack::Noise { fraction, scale: scale(1.0) },
+        "inner_product" => Attack::InnerProduct { fraction, scale: scale(1.0) },
+        "little_is_enough" => Attack::LittleIsEnough { fraction, z: o.optional_number("z", 1e-6..=100.0) },
+        _ => Attack::LabelFlip { fraction },
+    };
+    o.finish();
+    Some(attack)
 }
 
 fn read_partition(s: &mut Section<'_, '_>) -> Partition {
@@ -344,6 +329,9 @@ fn read_partition(s: &mut Section<'_, '_>) -> Partition {
         "shards" => Partition::Shards { classes_per_site: o.number("classes_per_site", 2, 1..=100_000) },
         "sizes" => Partition::Sizes { exponent: o.number("exponent", 1.0, 0.0..=10.0) },
         "natural" => Partition::Natural,
+        "file" => Partition::File {
+            path: o.required("path", "the file that says which site owns which training sample").unwrap_or_default(),
+        },
         _ => Partition::Iid,
     };
     o.finish();

@@ -7,24 +7,30 @@
 //! Reading reports all problems at once, each with its place. Options that belong to another crate (losses) are checked
 //! through a [`Catalogue`], so that this crate stays free of tensors.
 
+mod aggregate;
+mod algorithm;
 mod data;
 mod federation;
 mod reader;
 mod resolved;
+mod strategies;
+mod strategy;
 mod task;
+mod together;
 mod train;
 mod units;
 
+pub use aggregate::{Aggregate, ServerOptimiser};
+pub use algorithm::{Algorithms, FedDecorr, FedDyn, FedLc, FedNtd, FedProx, FedSam, Moon, Scaffold};
 pub use data::{
     COLUMNS_MAX, CsvSource, DIGIT_ATTRIBUTES, DataPlan, Fit, INPUT_VALUES_MAX, IdxSource, Normalise, NpzSource,
     OnMissing, Source,
 };
-pub use federation::{
-    Aggregate, Evaluate, OnTooFew, Orientation, Partition, PrincipalGradient, RoundPlan, SITES_MAX, Scope, Screening,
-    Simulation, StepNorm, Strategy, Weighting,
-};
+pub use federation::{Attack, Evaluate, OnTooFew, Partition, RoundPlan, SITES_MAX, Screening, Simulation};
 pub use reader::Problem;
 pub use resolved::{AnyLoss, Catalogue, PLAN_BYTES_MAX, Plan, PlanError, Refusal};
+pub use strategies::{OptionInfo, STRATEGIES, StrategyFamily, StrategyInfo};
+pub use strategy::{DirectionLength, Orientation, PrincipalGradient, Scope, StepNorm, Strategy, Weighting};
 pub use task::{Better, CLASSES_MAX, Headline, LABELS_MAX, OUTPUTS_MAX, Task};
 pub use train::{
     Activation, AdamOptions, Decay, LossChoice, MarginControl, MarginReduction, Model, Optimiser, Schedule, Train,

@@ -3,10 +3,12 @@
 use serde::Serialize;
 use toml::de::DeTable;
 
-use super::data::{DataPlan, Fit, Normalise};
-use super::federation::{Aggregate, Evaluate, Partition, RoundPlan, Screening, Simulation};
+use super::aggregate::Aggregate;
+use super::data::DataPlan;
+use super::federation::{Evaluate, RoundPlan, Screening, Simulation};
 use super::reader::{Problem, Problems, Section};
 use super::task::Task;
+use super::together::check_together;
 use super::train::{Model, Train};
 use crate::ids::Digest;
 
@@ -178,138 +180,6 @@ fn read_root<'p>(mut root: Section<'p, '_>, problems: &'p Problems, catalogue: &
 fn section_or_empty<'p, 'i>(root: &mut Section<'p, 'i>, problems: &'p Problems, key: &'static str) -> Section<'p, 'i> {
     let place = root.span();
     root.section(key).unwrap_or_else(|| Section::new(problems, key.to_owned(), place, DeTable::new()))
-}
-
-/// What the task needs of the source and of margin control.
-fn check_targets(plan: &Plan, problems: &Problems) {
-    let (task, source) = (plan.task.name(), &plan.data.source);
-    let outputs = match (&plan.task, source) {
-        (Task::Classification { .. }, _) => return,
-        (Task::MultiLabel { .. }, super::Source::Digits) => Some(super::DIGIT_ATTRIBUTES),
-        (Task::Regression { .. }, super::Source::Digits) => Some(1),
-        (_, super::Source::Idx(_)) => {
-            problems.add(
-                "data.source.idx",
-                None,
-                format!("the source `idx` has one class for each sample, which is not enough for the task `{task}`"),
-                Some("use csv with `targets`, or npz with a two-dimensional array".to_owned()),
-            );
-            None
-        }
-        (_, super::Source::Csv(_) | super::Source::Npz(_)) => None,
-    };
-    if let Some(outputs) = outputs.filter(|outputs| *outputs != plan.task.outputs()) {
-        let key = if plan.task.classes() > 0 { "classes" } else { "outputs" };
-        problems.add(
-            &format!("task.{task}.{key}"),
-            None,
-            format!("`{key}` is {}, for this task the digits have {outputs}", plan.task.outputs()),
-            Some(format!("write {key} = {outputs}")),
-        );
-    }
-    if plan.train.margin_control.is_some() {
-        problems.add(
-            "train.margin_control",
-            None,
-            format!("margin control works on the softmax of a classification, the task is `{task}`"),
-            Some("remove [train.margin_control]".to_owned()),
-        );
-    }
-}
-
-/// Checks that need more than one section.
-fn check_together(plan: &Plan, problems: &Problems) {
-    let shape = plan.data.input_shape();
-    if matches!(plan.model, Model::Cnn | Model::Resnet8 { .. }) {
-        let fits = matches!(shape.as_slice(), [_, h, w] if *h >= 4 && *w >= 4);
-        if !fits {
-            problems.add(
-                "model",
-                None,
-                format!("the model `{}` takes images [channels, height, width] of at least 4 x 4, the data has the shape {shape:?}", plan.model.name()),
-                Some("choose model = \"logistic\" or [model.mlp], or give `shape` three dimensions".to_owned()),
-            );
-        }
-    }
-    if let Normalise::Given { mean, .. } = &plan.data.normalise {
-        let allowed = [1, shape[0], plan.data.input_values()];
-        if !allowed.contains(&mean.len()) {
-            problems.add(
-                "data.normalise.given.mean",
-                None,
-                format!("`mean` has {} values, the shape {shape:?} allows {allowed:?}", mean.len()),
-                None,
-            );
-        }
-    }
-    if let (super::Source::Csv(csv), Task::Classification { classes }) = (&plan.data.source, &plan.task)
-        && !csv.label_values.is_empty()
-        && csv.label_values.len() != *classes as usize
-    {
-        problems.add(
-            "data.source.csv.label_values",
-            None,
-            format!("`label_values` names {} classes, the task has {classes}", csv.label_values.len()),
-            None,
-        );
-    }
-    check_targets(plan, problems);
-    let pooled = matches!(plan.data.normalise, Normalise::Standard { fit: Fit::Pooled });
-    match &plan.simulation {
-        None if pooled => problems.add(
-            "data.normalise.standard.fit",
-            None,
-            "`fit = \"pooled\"` needs all sites' samples in one place, which only a simulation has",
-            Some("use fit = \"site\", or [data.normalise.given] with mean and std".to_owned()),
-        ),
-        Some(simulation) => {
-            if simulation.partition == Partition::Natural && !matches!(plan.data.source, super::Source::Csv(_)) {
-                problems.add(
-                    "simulation.partition.natural",
-                    None,
-                    format!(
-                        "the source `{}` names no sites; `natural` needs CSV files or a site_column",
-                        plan.data.source.name()
-                    ),
-                    Some("use another partition, such as [simulation.partition.dirichlet]".to_owned()),
-                );
-            }
-            if let (Partition::Shards { classes_per_site }, Task::Classification { classes }) =
-                (&simulation.partition, &plan.task)
-                && classes_per_site > classes
-            {
-                problems.add(
-                    "simulation.partition.shards.classes_per_site",
-                    None,
-                    format!("`classes_per_site` is {classes_per_site}, the task has {classes} classes"),
-                    None,
-                );
-            }
-            if simulation.clients != 0 && plan.round.sites_min > simulation.clients {
-                problems.add(
-                    "round.sites_min",
-                    None,
-                    format!(
-                        "`sites_min` is {}, there are {} simulated clients: no round could ever begin",
-                        plan.round.sites_min, simulation.clients
-                    ),
-                    Some("lower round.sites_min or raise simulation.clients".to_owned()),
-                );
-            }
-            if simulation.clients != 0 && plan.round.cohort > simulation.clients {
-                problems.add(
-                    "round.cohort",
-                    None,
-                    format!(
-                        "the cohort of {} is larger than the {} simulated clients",
-                        plan.round.cohort, simulation.clients
-                    ),
-                    Some("lower round.cohort, or set it to 0 for everyone".to_owned()),
-                );
-            }
-        }
-        None => {}
-    }
 }
 
 #[cfg(test)]

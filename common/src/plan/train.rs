@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Catalogue;
+use super::algorithm::Algorithms;
 use super::reader::Section;
 use super::task::Task;
 
@@ -27,6 +28,9 @@ pub enum Model {
     /// The CNN of the FedAvg paper (McMahan et al. 2017): conv 5x5x32, pool, conv 5x5x64, pool, 512, classes.
     /// Inputs are `[channels, height, width]`, at least 4 x 4.
     Cnn,
+    /// The small CNN of NIID-Bench (Li et al. 2022), after LeNet-5: conv 5x5x6, pool, conv 5x5x16, pool, 120, 84, classes,
+    /// convolutions without padding. Inputs are `[channels, height, width]`, at least 16 x 16.
+    Lenet,
     /// A residual network of three stages with group normalisation, which needs no running statistics.
     Resnet8 {
         /// Channels of the first stage; the next ones have twice and four times as many.
@@ -48,7 +52,7 @@ pub enum Activation {
     Gelu,
 }
 
-const MODELS: &[&str] = &["logistic", "mlp", "cnn", "resnet8"];
+const MODELS: &[&str] = &["logistic", "mlp", "cnn", "lenet", "resnet8"];
 
 impl Model {
     /// The name in a plan.
@@ -58,7 +62,18 @@ impl Model {
             Self::Logistic => "logistic",
             Self::Mlp { .. } => "mlp",
             Self::Cnn => "cnn",
+            Self::Lenet => "lenet",
             Self::Resnet8 { .. } => "resnet8",
+        }
+    }
+
+    /// Whether there are features between the inputs and the last layer.
+    #[must_use]
+    pub fn has_features(&self) -> bool {
+        match self {
+            Self::Logistic => false,
+            Self::Mlp { hidden, .. } => !hidden.is_empty(),
+            Self::Cnn | Self::Lenet | Self::Resnet8 { .. } => true,
         }
     }
 
@@ -86,6 +101,7 @@ impl Model {
                 Self::Mlp { hidden, activation: s.or("activation", Activation::Relu) }
             }
             "cnn" => Self::Cnn,
+            "lenet" => Self::Lenet,
             "resnet8" => {
                 let width = s.number("width", 16, 1..=1024);
                 let groups = s.number("groups", 8, 1..=1024);
@@ -111,6 +127,13 @@ pub struct Train {
     pub steps: Option<u32>,
     /// Samples of one step.
     pub batch: u32,
+    /// Longest gradient of a step, as the L2 norm over all parameters; a longer one is shortened to it. Absent: none is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clip_norm: Option<f64>,
+    /// Whether sites measure the received model's loss on their training samples before they train, at the price of one
+    /// pass over them: q-FedAvg needs it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub loss_before: bool,
     /// The objective.
     pub loss: LossChoice,
     /// Margin control (FedLD), added to any loss.
@@ -120,6 +143,9 @@ pub struct Train {
     pub optimiser: Optimiser,
     /// How the learning rate changes over rounds.
     pub schedule: Schedule,
+    /// What is added to plain training.
+    #[serde(skip_serializing_if = "Algorithms::is_empty")]
+    pub algorithm: Algorithms,
 }
 
 /// An objective of the loss zoo with its options, checked by the zoo.
@@ -268,6 +294,15 @@ impl Schedule {
 }
 
 impl Train {
+    /// Steps of the local optimiser in a round over `samples` samples.
+    #[must_use]
+    pub fn steps_of(&self, samples: u64) -> u64 {
+        match self.steps {
+            Some(steps) => u64::from(steps),
+            None => samples.div_ceil(u64::from(self.batch.max(1))).saturating_mul(u64::from(self.epochs)),
+        }
+    }
+
     pub(super) fn read(section: Section<'_, '_>, task: Option<&Task>, catalogue: &dyn Catalogue) -> Option<Self> {
         let mut s = section;
         let epochs = s.number("epochs", 1, 0..=100_000);
@@ -284,8 +319,22 @@ impl Train {
         });
         let optimiser = read_optimiser(&mut s);
         let schedule = read_schedule(&mut s);
+        let clip_norm = s.optional_number("clip_norm", 1e-9..=1e6);
+        let loss_before = s.or("loss_before", false);
+        let algorithm = Algorithms::read(&mut s);
         s.finish();
-        Some(Self { epochs, steps, batch, loss: loss?, margin_control, optimiser, schedule })
+        Some(Self {
+            epochs,
+            steps,
+            batch,
+            clip_norm,
+            loss_before,
+            loss: loss?,
+            margin_control,
+            optimiser,
+            schedule,
+            algorithm,
+        })
     }
 }
 

@@ -5,7 +5,7 @@ use bincode::config::{Configuration, Fixint, Limit, LittleEndian};
 use super::messages::{Kind, Message};
 
 /// The protocol version in every frame, and the number behind `synod/` in the connection's ALPN name.
-pub const PROTOCOL_VERSION: u8 = 1;
+pub const PROTOCOL_VERSION: u8 = 2;
 /// Bytes of a frame's header.
 pub const FRAME_HEADER_BYTES: usize = 6;
 

@@ -241,6 +241,9 @@ impl Message for Progress {
 impl Message for UpdateHeader {
     const KIND: Kind = Kind::Update;
     fn check(&self) -> Result<(), String> {
+        if self.loss_before.is_some_and(|loss| !loss.is_finite()) {
+            return Err("the loss before training is not finite".to_owned());
+        }
         sound("before", self.before.as_ref())?;
         sound("train", Some(&self.train))?;
         sound("after", self.after.as_ref())

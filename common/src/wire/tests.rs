@@ -27,6 +27,8 @@ fn update() -> UpdateHeader {
         plan: digest(1),
         layout: digest(2),
         samples: 7,
+        steps: 5,
+        loss_before: Some(0.25),
         before: None,
         train: metrics(),
         after: None,
@@ -49,7 +51,7 @@ fn round_trip<M: Message + PartialEq + std::fmt::Debug>(message: &M) -> String {
     hex(&frame)
 }
 
-// A change in any line of the snapshot is a new protocol version. Every frame begins with version 01, kind, and the body's
+// A change in any line of the snapshot is a new protocol version. Every frame begins with version 02, kind, and the body's
 // length as u32 LE; texts and lists begin with their length as u64 LE; numbers are LE; a digest is 32 bytes.
 #[test]
 fn every_message_has_its_bytes() {
@@ -73,7 +75,7 @@ fn every_message_has_its_bytes() {
             round_trip(&Progress { round: RoundId(3), step: 1, steps: 2, loss: 0.5 }),
         ),
         (
-            "update: round u64, plan, layout, samples u64, before u8 (0 none, 1 metrics), train (samples u64, [name, f64]), after u8, train ms u64",
+            "update: round u64, plan, layout, samples u64, steps u64, loss before u8 (0 none, 1 f64), before u8 (0 none, 1 metrics), train (samples u64, [name, f64]), after u8, train ms u64",
             round_trip(&update()),
         ),
         ("answer: u32 0 accepted", round_trip(&Answer::Accepted)),
@@ -92,13 +94,13 @@ fn every_message_has_its_bytes() {
 
 #[test]
 fn forged_headers_are_refused_before_anything_is_allocated() {
-    assert_eq!(FrameHeader::parse([2, 1, 0, 0, 0, 0]), Err(FrameError::Version(2)));
-    assert_eq!(FrameHeader::parse([1, 0, 0, 0, 0, 0]), Err(FrameError::UnknownKind(0)));
+    assert_eq!(FrameHeader::parse([1, 1, 0, 0, 0, 0]), Err(FrameError::Version(1)));
+    assert_eq!(FrameHeader::parse([2, 0, 0, 0, 0, 0]), Err(FrameError::UnknownKind(0)));
     assert!(matches!(
-        FrameHeader::parse([1, 1, 255, 255, 255, 255]),
+        FrameHeader::parse([2, 1, 255, 255, 255, 255]),
         Err(FrameError::TooLong { bytes: 4_294_967_295, .. })
     ));
-    let hello = FrameHeader::parse([1, 1, 0, 0, 0, 0]).unwrap();
+    let hello = FrameHeader::parse([2, 1, 0, 0, 0, 0]).unwrap();
     assert!(matches!(hello.expect::<Task>(), Err(FrameError::UnexpectedKind { .. })));
 }
 
@@ -117,6 +119,8 @@ fn forged_lengths_inside_a_body_are_refused() {
 fn messages_that_break_their_rules_are_neither_sent_nor_read() {
     let mut bad = update();
     bad.train.values.insert("loss".into(), f64::NAN);
+    assert!(matches!(encode(&bad), Err(FrameError::Rules { .. })));
+    let bad = UpdateHeader { loss_before: Some(f64::NAN), ..update() };
     assert!(matches!(encode(&bad), Err(FrameError::Rules { .. })));
     assert!(matches!(
         encode(&Progress { round: RoundId(1), step: 0, steps: 0, loss: f64::INFINITY }),

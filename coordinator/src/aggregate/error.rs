@@ -79,9 +79,43 @@ pub enum AggregateError {
     /// A coefficient is NaN or infinite.
     #[error("the coefficient of update #{0} is not finite; compute coefficients from finite numbers")]
     Coefficient(usize),
+    /// A loss that is negative or not finite.
+    #[error("the loss of update #{update} is {value}, it must be finite and at least 0; refuse the update")]
+    Loss {
+        /// Position of the update.
+        update: usize,
+        /// The loss.
+        value: f64,
+    },
     /// A fraction of directions outside `(0, 1]`.
     #[error("keep is {0}, it must be above 0 and at most 1; the published setting is 0.8")]
     Keep(f64),
+    /// A rule's option is outside its range.
+    #[error("{rule}: {option} is {value}, it must be {allowed}")]
+    Option {
+        /// The rule.
+        rule: &'static str,
+        /// The option.
+        option: &'static str,
+        /// What it was set to.
+        value: f64,
+        /// What it may be.
+        allowed: &'static str,
+    },
+    /// A robust rule cannot promise anything for so few updates.
+    #[error(
+        "{rule} withstands {hostile} hostile sites among {needed} or more, but {found} updates are there; wait for more updates (raise the round's minimum to {needed}) or expect fewer hostile sites"
+    )]
+    TooFew {
+        /// The rule.
+        rule: &'static str,
+        /// How many hostile sites it was told to expect.
+        hostile: usize,
+        /// Updates that this takes.
+        needed: usize,
+        /// Updates that are there.
+        found: usize,
+    },
     /// Blocks without parameters, or more parameters than fit in memory.
     #[error(
         "block #{0} is empty or makes the model larger than memory can hold; give every block its number of parameters"
@@ -106,6 +140,23 @@ pub(super) fn check_lengths(updates: &[&[f32]], expected: usize) -> Result<(), A
     match updates.iter().position(|u| u.len() != expected) {
         Some(update) => Err(AggregateError::Length { update, found: updates[update].len(), expected }),
         None => Ok(()),
+    }
+}
+
+/// Checks that a rule told to expect `hostile` hostile sites has its `factor * hostile + 3` updates.
+pub(super) fn check_enough(
+    rule: &'static str,
+    factor: usize,
+    hostile: usize,
+    found: usize,
+) -> Result<(), AggregateError> {
+    let needed = hostile.saturating_mul(factor).saturating_add(3);
+    if found == 0 {
+        Err(AggregateError::Empty)
+    } else if found < needed {
+        Err(AggregateError::TooFew { rule, hostile, needed, found })
+    } else {
+        Ok(())
     }
 }
 

@@ -2,17 +2,9 @@
 
 use std::num::NonZeroU32;
 
-use super::error::AggregateError;
+pub use synod_common::plan::Weighting;
 
-/// Where the shares of a mean come from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Weighting {
-    /// Every update counts once.
-    #[default]
-    Uniform,
-    /// Every update counts by its number of samples.
-    Samples,
-}
+use super::error::AggregateError;
 
 /// Positive shares that add up to one, in the order of the updates.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,15 +35,13 @@ impl Shares {
         Ok(Self(samples.iter().map(|s| f64::from(s.get()) / total as f64).collect()))
     }
 
-    /// Shares by the given rule; `samples` is read for its length alone where the rule is uniform.
+    /// Shares by the given rule.
     ///
     /// # Errors
     /// [`AggregateError::Empty`] for none.
     pub fn by(weighting: Weighting, samples: &[NonZeroU32]) -> Result<Self, AggregateError> {
-        match weighting {
-            Weighting::Uniform => Self::uniform(samples.len()),
-            Weighting::Samples => Self::samples(samples),
-        }
+        let weights: Vec<NonZeroU32> = samples.iter().map(|s| weighting.weight(*s)).collect();
+        Self::samples(&weights)
     }
 
     /// The shares.
@@ -80,5 +70,15 @@ mod tests {
         assert_eq!(shares([1, 2, 5]), shares([64, 128, 320]));
         assert_eq!(shares([1, 2, 5]).as_slice(), [0.125, 0.25, 0.625]);
         assert_eq!(shares([7, 7, 7]), Shares::uniform(3).unwrap());
+    }
+
+    #[test]
+    fn a_cap_stands_between_uniform_and_samples() {
+        let samples = [1, 2, 5].map(|x| NonZeroU32::new(x).unwrap());
+        let by = |weighting| Shares::by(weighting, &samples).unwrap();
+        let capped = |most| by(Weighting::Capped(NonZeroU32::new(most).unwrap()));
+        assert_eq!(capped(2).as_slice(), [0.2, 0.4, 0.4]);
+        assert_eq!((capped(1), capped(5)), (by(Weighting::Uniform), by(Weighting::Samples)));
+        assert_eq!(by(Weighting::Uniform), Shares::uniform(3).unwrap());
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use synod_common::event::{Outcome, RunEvent};
 use synod_common::ids::{Digest, RoundId, SiteName};
 use synod_common::metrics::Metrics;
+use synod_common::state::State;
 use synod_common::update::{Buffer, Update};
 use synod_common::wire::{Answer, TaskKind};
 
@@ -201,6 +202,8 @@ pub enum Action {
     Commit {
         /// The model.
         model: Arc<ModelVersion>,
+        /// What the strategy remembers with it.
+        state: Arc<State>,
     },
     /// Measure a model on the central test set, then say [`Event::CentralEvaluation`].
     EvaluateCentrally {

@@ -9,7 +9,7 @@ use synod_common::plan::OnTooFew;
 use synod_common::wire::TaskKind;
 
 use super::actions::{Action, Millis, ModelVersion};
-use super::aggregator::Aggregator;
+use super::aggregator::{Aggregator, Step};
 use super::cohort;
 use super::machine::Run;
 use super::phase::{Committing, FinalEvaluation, Gathering, Member, MemberState, Phase};
@@ -28,8 +28,7 @@ impl Run {
             (min, _) => min as usize,
         };
         let cohort = cohort::choose(self.plan.seed, round, attempt, &available, rules.cohort);
-        let aggregator = match Aggregator::new(&self.plan.aggregate.strategy, round, &self.layout, cohort.len().max(1))
-        {
+        let aggregator = match Aggregator::new(&self.plan, round, &self.layout, cohort.len().max(1), available.len()) {
             Ok(aggregator) => aggregator,
             Err(error) => {
                 let reason = format!("round {round} cannot begin: {error}");
@@ -78,12 +77,13 @@ impl Run {
         let (took_part, left_out) = (gathering.took_part(), gathering.left_out(now));
         let Gathering { round, opened, aggregator, .. } = gathering;
         let mut values = self.pool.take();
-        match aggregator.finish(self.plan.aggregate.server_lr, &self.model.values, &mut values) {
-            Ok(step_norm) => {
+        match aggregator.finish(&self.state, &self.model.values, &mut values) {
+            Ok(Step { norm, state }) => {
                 let digest = self.layout.model_digest(&values);
                 let model = Arc::new(ModelVersion { round, digest, values });
-                out.push(Action::Commit { model: Arc::clone(&model) });
-                Phase::Committing(Committing { model, took_part, left_out, step_norm, opened })
+                let state = Arc::new(state);
+                out.push(Action::Commit { model: Arc::clone(&model), state: Arc::clone(&state) });
+                Phase::Committing(Committing { model, state, took_part, left_out, step_norm: norm, opened })
             }
             Err(error) => {
                 let reason =

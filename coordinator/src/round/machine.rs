@@ -7,6 +7,7 @@ use synod_common::blocks::Layout;
 use synod_common::event::{EVENT_VERSION, Outcome, RunEvent};
 use synod_common::ids::{ClientId, Digest, RoundId, SiteName};
 use synod_common::plan::Plan;
+use synod_common::state::State;
 use synod_common::update::{Buffer, BufferPool};
 use synod_common::wire::TaskKind;
 
@@ -22,6 +23,8 @@ pub struct Setup {
     pub layout: Layout,
     /// The initial model, `[layout.len()]`.
     pub initial: Vec<f32>,
+    /// What the strategy remembers of earlier rounds: empty for a run that begins.
+    pub state: State,
     /// Where next models come from; its buffers have `layout.len()` values.
     pub pool: BufferPool,
 }
@@ -44,6 +47,8 @@ pub(super) struct Run {
     pub(super) started: Millis,
     pub(super) sites: BTreeMap<ClientId, SiteName>,
     pub(super) model: Arc<ModelVersion>,
+    /// What the strategy remembers of committed rounds.
+    pub(super) state: Arc<State>,
     pub(super) central_pending: u64,
     pub(super) tasks_sent: u64,
     pub(super) updates_received: u64,
@@ -53,7 +58,7 @@ impl Machine {
     /// A run that has not begun. [`Event::Start`] begins it.
     #[must_use]
     pub fn new(setup: Setup) -> Self {
-        let Setup { plan, layout, initial, pool } = setup;
+        let Setup { plan, layout, initial, state, pool } = setup;
         let digest = layout.model_digest(&initial);
         let model = Arc::new(ModelVersion { round: RoundId(0), digest, values: Buffer::from(initial) });
         let run = Run {
@@ -65,6 +70,7 @@ impl Machine {
             started: Millis::default(),
             sites: BTreeMap::new(),
             model,
+            state: Arc::new(state),
             central_pending: 0,
             tasks_sent: 0,
             updates_received: 0,
@@ -89,6 +95,12 @@ impl Machine {
             | Phase::Committing(_)
             | Phase::FinalEvaluation(_) => None,
         }
+    }
+
+    /// What the strategy remembers of committed rounds. A round that was not committed leaves it as it was.
+    #[must_use]
+    pub fn state(&self) -> &Arc<State> {
+        &self.run.state
     }
 
     /// The last committed model.
@@ -153,7 +165,7 @@ impl Run {
             name: self.plan.name.clone(),
             plan: self.plan_digest,
             rounds: u64::from(self.plan.rounds),
-            strategy: self.plan.aggregate.strategy.name().to_owned(),
+            strategy: self.plan.aggregate.name(),
             parameters: self.layout.len() as u64,
             model: self.model.digest,
         }));
@@ -211,6 +223,7 @@ impl Run {
             other => return other,
         };
         self.model = committing.model;
+        self.state = committing.state;
         out.push(Action::Publish(RunEvent::RoundCommitted {
             round,
             took_part: committing.took_part,

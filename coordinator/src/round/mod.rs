@@ -22,5 +22,5 @@ mod sites;
 mod tests;
 
 pub use actions::{Action, Ended, Event, Measured, Millis, ModelVersion, OutTask, Received};
-pub use aggregator::{Aggregator, StepError};
+pub use aggregator::{Aggregator, Contribution, Step, StepError};
 pub use machine::{Machine, Setup};

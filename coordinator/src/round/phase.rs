@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use synod_common::event::{LeftOut, Outcome};
 use synod_common::ids::{ClientId, RoundId, SiteName};
+use synod_common::state::State;
 
 use super::actions::{Millis, ModelVersion};
 use super::aggregator::Aggregator;
@@ -109,6 +110,7 @@ impl Gathering {
 #[derive(Debug)]
 pub(super) struct Committing {
     pub(super) model: Arc<ModelVersion>,
+    pub(super) state: Arc<State>,
     pub(super) took_part: Vec<SiteName>,
     pub(super) left_out: Vec<LeftOut>,
     pub(super) step_norm: f64,

@@ -4,24 +4,25 @@ use std::num::NonZeroU32;
 
 use synod_common::blocks::Layout;
 use synod_common::ids::{Digest, RoundId};
-use synod_common::plan::Screening;
+use synod_common::plan::{Plan, Strategy};
 
 use super::actions::Received;
+use super::aggregator::Contribution;
 use crate::aggregate::{AggregateError, Screened};
 
 /// What the current round expects of an update.
 pub(super) struct Expected<'a> {
     pub(super) round: RoundId,
-    pub(super) plan: Digest,
+    pub(super) plan: &'a Plan,
+    pub(super) plan_digest: Digest,
     pub(super) layout: &'a Layout,
     pub(super) layout_digest: Digest,
-    pub(super) limits: &'a Screening,
 }
 
 /// What is known of an update that passed.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Passed {
-    pub(super) samples: NonZeroU32,
+    pub(super) contribution: Contribution,
     pub(super) screened: Screened,
 }
 
@@ -29,12 +30,12 @@ impl Expected<'_> {
     /// Checks `update`; on refusal the text for the site and the report.
     pub(super) fn check(&self, received: &Received) -> Result<Passed, String> {
         let Received { update, screening } = received;
-        let header = &update.header;
-        if header.plan != self.plan {
+        let (header, limits) = (&update.header, &self.plan.screening);
+        if header.plan != self.plan_digest {
             return Err(format!(
                 "the update was trained by plan {}, this run is plan {}; restart the client, it will fetch the current plan",
                 header.plan.short(),
-                self.plan.short()
+                self.plan_digest.short()
             ));
         }
         if header.round != self.round {
@@ -53,21 +54,36 @@ impl Expected<'_> {
             ));
         }
         let samples = u32::try_from(header.samples).ok().and_then(NonZeroU32::new);
-        let samples = samples.filter(|s| u64::from(s.get()) <= self.limits.samples_max).ok_or_else(|| {
+        let samples = samples.filter(|s| u64::from(s.get()) <= limits.samples_max).ok_or_else(|| {
             format!(
                 "the update claims {} training samples, 1 to {} are believed; correct the site's data, or raise screening.samples_max in the plan",
-                header.samples, self.limits.samples_max
+                header.samples, limits.samples_max
             )
         })?;
         let screened = screening.as_ref().map_err(|error| self.explain(error))?;
         let norm = screened.norm();
-        if norm > self.limits.norm_max {
+        if norm > limits.norm_max {
             return Err(format!(
                 "the update has the norm {norm:.4e}, at most {:.4e} is accepted; lower the learning rate, or raise screening.norm_max in the plan",
-                self.limits.norm_max
+                limits.norm_max
             ));
         }
-        Ok(Passed { samples, screened: *screened })
+        let steps_max = self.plan.train.steps_of(header.samples);
+        if header.steps > steps_max {
+            return Err(format!(
+                "the update claims {} steps of training, its {samples} samples make at most {steps_max}; use the same Synod release on both sides",
+                header.steps
+            ));
+        }
+        let fair = matches!(self.plan.aggregate.strategy, Strategy::Qfedavg { .. });
+        if fair && !header.loss_before.is_some_and(|loss| loss >= 0.0) {
+            return Err(format!(
+                "the update gives {} as loss of the received model, by which strategy qfedavg weighs it; it must be there and at least 0, use another train.loss or strategy",
+                header.loss_before.map_or_else(|| "nothing".to_owned(), |loss| loss.to_string())
+            ));
+        }
+        let contribution = Contribution { samples, steps: header.steps, loss_before: header.loss_before };
+        Ok(Passed { contribution, screened: *screened })
     }
 
     fn explain(&self, error: &AggregateError) -> String {

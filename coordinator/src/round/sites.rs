@@ -93,10 +93,10 @@ impl Run {
         };
         let expected = Expected {
             round: gathering.round,
-            plan: self.plan_digest,
+            plan: &self.plan,
+            plan_digest: self.plan_digest,
             layout: &self.layout,
             layout_digest: self.layout_digest,
-            limits: &self.plan.screening,
         };
         let id = site.client_id();
         let Some(member) = gathering.members.get_mut(&id) else {
@@ -140,7 +140,7 @@ impl Run {
     ) -> Phase {
         let Update { header, delta } = update;
         let id = site.client_id();
-        let counted = gathering.aggregator.push(id, passed.samples, delta, passed.screened);
+        let counted = gathering.aggregator.push(id, passed.contribution, delta, passed.screened);
         if let Some(member) = gathering.members.get_mut(&id) {
             member.state = match &counted {
                 Ok(()) => MemberState::Counted,
@@ -155,7 +155,7 @@ impl Run {
         out.push(Action::Publish(RunEvent::UpdateAccepted {
             round: header.round,
             site,
-            samples: u64::from(passed.samples.get()),
+            samples: u64::from(passed.contribution.samples.get()),
             norm: passed.screened.norm(),
             bytes_down: self.layout.bytes(),
             bytes_up: self.layout.bytes(),

@@ -8,6 +8,7 @@ use synod_common::event::{Outcome, RunEvent};
 use synod_common::ids::{RoundId, SiteName};
 use synod_common::metrics::Metrics;
 use synod_common::plan::{AnyLoss, Plan};
+use synod_common::state::State;
 use synod_common::update::{BufferPool, Update, UpdateHeader};
 use synod_common::wire::{Answer, TaskKind};
 
@@ -40,8 +41,13 @@ struct Rig {
 impl Rig {
     fn new(extra: &str, sites: &[&str]) -> Self {
         let plan = plan(extra);
-        let setup =
-            Setup { plan: Arc::clone(&plan), layout: layout(), initial: vec![0.0, 10.0], pool: BufferPool::new(2, 4) };
+        let setup = Setup {
+            plan: Arc::clone(&plan),
+            layout: layout(),
+            initial: vec![0.0, 10.0],
+            state: State::default(),
+            pool: BufferPool::new(2, 4),
+        };
         let mut rig = Self { machine: Machine::new(setup), plan, now: Millis(0), events: Vec::new() };
         rig.step(Event::Start);
         for name in sites {
@@ -71,6 +77,8 @@ impl Rig {
             plan: self.plan.digest(),
             layout: layout().digest(),
             samples,
+            steps: 1,
+            loss_before: None,
             before: None,
             train: Metrics::default(),
             after: None,
@@ -87,7 +95,7 @@ impl Rig {
     fn commit(&mut self, actions: &[Action]) -> Vec<Action> {
         let round = actions
             .iter()
-            .find_map(|a| if let Action::Commit { model } = a { Some(model.round) } else { None })
+            .find_map(|a| if let Action::Commit { model, .. } = a { Some(model.round) } else { None })
             .expect("the round was closed");
         self.step(Event::Committed { round })
     }
@@ -268,6 +276,50 @@ fn a_model_that_cannot_be_saved_stops_the_run_with_the_old_one() {
 }
 
 #[test]
+fn what_a_strategy_remembers_changes_only_when_a_round_is_committed() {
+    let extra = "[aggregate]\nstrategy = { fedavgm = { momentum = 0.5 } }\n[round]\nupdates_min = 2\non_too_few = \"retry\"\ntime_max = \"10s\"";
+    let mut rig = Rig::new(extra, &["a", "b"]);
+    rig.update("a", 1, 5, &[1.0, 0.0]);
+    let closed = rig.update("b", 1, 5, &[3.0, 0.0]);
+    assert!(rig.machine.state().is_empty(), "the model is not durable yet");
+    let state =
+        closed.iter().find_map(|a| if let Action::Commit { state, .. } = a { Some(Arc::clone(state)) } else { None });
+    rig.commit(&closed);
+    assert_eq!(rig.machine.state().vector("momentum"), Some([2.0, 0.0].as_slice()));
+    assert_eq!(state.as_deref(), Some(rig.machine.state().as_ref()), "it is saved with the model");
+    // Round 2 does not get its updates and begins again: as if the first try had never been.
+    rig.update("a", 2, 5, &[100.0, 0.0]);
+    rig.now = Millis(20_000);
+    rig.step(Event::Tick);
+    rig.update("a", 2, 5, &[1.0, 0.0]);
+    let closed = rig.update("b", 2, 5, &[1.0, 0.0]);
+    assert_eq!(rig.machine.state().vector("momentum"), Some([2.0, 0.0].as_slice()));
+    rig.commit(&closed);
+    assert_eq!(rig.machine.state().vector("momentum"), Some([2.0, 0.0].as_slice()), "0.5 * 2 + 1");
+    assert_eq!(&rig.machine.model().values[..], [4.0, 10.0]);
+}
+
+#[test]
+fn an_update_must_say_what_its_strategy_asks_for() {
+    let mut rig = Rig::new(
+        "[train]\nloss_before = true\n[aggregate]\nstrategy = \"qfedavg\"\n[round]\nsites_min = 3",
+        &["a", "b", "c"],
+    );
+    let refused = |rig: &mut Rig, name: &str, spoil: Spoil| {
+        let mut update = rig.update_of(1, 5, vec![1.0, 0.0]);
+        spoil(&mut update);
+        refusal(&rig.step(Event::Update { site: site(name), received: Received::screen(update) })).to_owned()
+    };
+    let nothing = refused(&mut rig, "a", Box::new(|u| u.header.loss_before = None));
+    assert!(nothing.contains("gives nothing as loss"), "{nothing}");
+    let negative = refused(&mut rig, "b", Box::new(|u| u.header.loss_before = Some(-1.0)));
+    assert!(negative.contains("gives -1 as loss"), "{negative}");
+    // Five samples in batches of 32 are one step.
+    let steps = refused(&mut rig, "c", Box::new(|u| (u.header.steps, u.header.loss_before) = (2, Some(1.0))));
+    assert!(steps.contains("claims 2 steps of training, its 5 samples make at most 1"), "{steps}");
+}
+
+#[test]
 fn an_interrupt_ends_the_run_in_every_phase() {
     let mut phases: Vec<Rig> = vec![Rig::new("", &[]), Rig::new("", &["a", "b"]), Rig::new(MIN_ONE, &["a", "b"])];
     phases[2].update("a", 1, 1, &[0.0, 0.0]);
@@ -312,7 +364,7 @@ proptest! {
                 },
             };
             for action in &actions {
-                if let Action::Commit { model } = action {
+                if let Action::Commit { model, .. } = action {
                     prop_assert_eq!(model.round.0, committed + 1);
                     committed += 1;
                     pending = Some(model.round);
@@ -324,12 +376,12 @@ proptest! {
         for _ in 0..20 {
             if let Some(round) = pending.take() {
                 for action in rig.step(Event::Committed { round }) {
-                    if let Action::Commit { model } = action { pending = Some(model.round); }
+                    if let Action::Commit { model, .. } = action { pending = Some(model.round); }
                 }
             }
             rig.now = rig.now.plus(700_000);
             for action in rig.step(Event::Tick) {
-                if let Action::Commit { model } = action { pending = Some(model.round); }
+                if let Action::Commit { model, .. } = action { pending = Some(model.round); }
             }
         }
         prop_assert!(rig.machine.outcome().is_some(), "the run must end");

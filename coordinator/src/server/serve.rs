@@ -217,7 +217,7 @@ impl MainLoop {
                     let _ = waiting.send(answer);
                 }
             }
-            Action::Commit { model } => {
+            Action::Commit { model, .. } => {
                 let (host, inputs) = (Arc::clone(&self.host), self.inputs.clone());
                 tokio::task::spawn_blocking(move || {
                     let event = match host.checkpoint(&model) {

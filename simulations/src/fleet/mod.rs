@@ -11,6 +11,7 @@
 mod clock;
 mod driver;
 mod error;
+mod hostile;
 mod population;
 mod references;
 
@@ -19,5 +20,6 @@ mod tests;
 
 pub use driver::{Fleet, FleetOptions};
 pub use error::FleetError;
+pub use hostile::Hostile;
 pub use population::Population;
 pub use references::{Reference, references};

@@ -10,6 +10,7 @@ use synod_common::plan::{Fit, Normalise, Partition, Plan, Task};
 use synod_common::random::{Purpose, run_stream};
 
 use super::error::FleetError;
+use super::hostile::Hostile;
 use crate::partition::partition;
 
 /// The sites of a simulation over one shared data set.
@@ -20,6 +21,7 @@ pub struct Population {
     by_client: HashMap<ClientId, usize>,
     pooled: Option<Arc<Normaliser>>,
     test: Option<Share>,
+    hostile: Hostile,
 }
 
 struct Site {
@@ -54,13 +56,23 @@ impl Population {
             return Err(FleetError::Natural { found, expected: names.len() });
         }
         let mut rng = run_stream(plan.seed, Purpose::Partition);
-        let owner_of = owners.map(synod_client::data::Owners::of);
+        let owner_of = owners.map(synod_client::data::Owners::of).or(loaded.assignment.as_deref());
         let (groups, count) = groups(&dataset, &plan.task);
         let parts = partition(&simulation.partition, found, &groups, count, owner_of, &mut rng)?;
         let tests = own_tests(loaded, natural);
         let sites = names.into_iter().zip(parts).enumerate();
         let sites = sites.map(|(i, (name, rows))| (name, rows, tests.get(i).cloned())).collect();
-        Self::of(Arc::clone(plan), dataset, loaded.test.clone(), sites)
+        let mut population = Self::of(Arc::clone(plan), dataset, loaded.test.clone(), sites)?;
+        if let Some(attack) = &simulation.attack {
+            population.hostile = Hostile::draw(attack, population.len(), plan.seed);
+        }
+        Ok(population)
+    }
+
+    /// The sites that attack.
+    #[must_use]
+    pub fn hostile(&self) -> &Hostile {
+        &self.hostile
     }
 
     /// A population of one site that has every sample of this one, for the pooled reference.
@@ -103,7 +115,7 @@ impl Population {
             .into_iter()
             .map(|(name, rows, own_test)| Site { name, rows, own_test, data: OnceLock::new() })
             .collect();
-        Ok(Self { plan, dataset, sites, by_client, pooled, test })
+        Ok(Self { plan, dataset, sites, by_client, pooled, test, hostile: Hostile::default() })
     }
 
     fn test_set(&self) -> Option<Arc<Dataset>> {
@@ -172,7 +184,11 @@ impl Population {
         let client = site.name.client_id();
         let dataset = Arc::clone(&self.dataset);
         let own_test = site.own_test.clone();
-        let data = SiteData::for_site(&self.plan, client, dataset, site.rows.clone(), own_test, self.pooled.as_ref())?;
+        let mut data =
+            SiteData::for_site(&self.plan, client, dataset, site.rows.clone(), own_test, self.pooled.as_ref())?;
+        if self.hostile.flips_labels(index) {
+            data.train = data.train.with_flipped_labels(self.plan.task.outputs() as u32);
+        }
         Ok(Arc::clone(site.data.get_or_init(|| Arc::new(data))))
     }
 

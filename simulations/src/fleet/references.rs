@@ -7,7 +7,7 @@ use synod_client::device::DeviceChoice;
 use synod_client::train::Trainer;
 use synod_common::event::RunEvent;
 use synod_common::metrics::Metrics;
-use synod_common::plan::{Plan, Strategy, Weighting};
+use synod_common::plan::{Aggregate, Plan};
 use synod_coordinator::server::NoHost;
 
 use super::driver::{Fleet, FleetOptions};
@@ -60,8 +60,7 @@ pub fn references(
             }
             Reference::Fedavg => {
                 let mut averaged = plan.as_ref().clone();
-                averaged.aggregate.server_lr = 1.0;
-                averaged.aggregate.strategy = Strategy::Fedavg { weighting: Weighting::Samples };
+                averaged.aggregate = Aggregate::default();
                 add("FedAvg".to_owned(), "the same plan with plain averaging", &Arc::new(quiet(averaged)), population)?;
             }
             Reference::Pooled => {
@@ -76,8 +75,7 @@ pub fn references(
 /// The plan for one site by itself: as many rounds, the update taken as it is.
 fn single(plan: &Plan) -> Plan {
     let mut single = quiet(plan.clone());
-    single.aggregate.server_lr = 1.0;
-    single.aggregate.strategy = Strategy::Fedavg { weighting: Weighting::Samples };
+    single.aggregate = Aggregate::default();
     single.round.sites_min = 1;
     single.round.cohort = 0;
     single.round.updates_min = 0;

@@ -32,7 +32,8 @@ fn samples(rows: usize) -> Loaded {
         .flat_map(|(i, l)| (0..4).map(move |c| if c == *l as usize { 1.0 } else { (i * (c + 3) % 11) as f32 / 22.0 }));
     let dataset = |inputs: Vec<f32>, labels| Arc::new(Dataset::new(Inputs::F32(inputs), labels, vec![4]).unwrap());
     let inputs: Vec<f32> = inputs.collect();
-    Loaded { train: dataset(inputs.clone(), labels.clone()), test: Some(dataset(inputs, labels)), notes: Vec::new() }
+    let (train, test) = (dataset(inputs.clone(), labels.clone()), Some(dataset(inputs, labels)));
+    Loaded { train, test, assignment: None, notes: Vec::new() }
 }
 
 fn run(plan: &Arc<Plan>, threads: usize) -> (Outcome, Digest, Vec<RunEvent>) {
@@ -49,14 +50,52 @@ fn run(plan: &Arc<Plan>, threads: usize) -> (Outcome, Digest, Vec<RunEvent>) {
 
 #[test]
 fn the_number_of_threads_changes_no_bit() {
-    for strategy in ["", "[aggregate.strategy.principal_gradient]\nwarmup_rounds = 0\n"] {
-        let plan = plan(&format!("{strategy}[round]\ncohort = 4\n[simulation]\nclients = 6\n"));
+    // Those with a state make more of a first difference, round by round.
+    for aggregate in [
+        "",
+        "strategy = { principal_gradient = { warmup_rounds = 0 } }",
+        "strategy = \"fedadam\"",
+        "strategy = \"fedgh\"",
+        "strategy = \"qfedavg\"\nclip_norm = 0.1",
+        "strategy = { trimmed_mean = { trim = 0.25 } }\nserver = \"yogi\"",
+    ] {
+        let rest = "[round]\ncohort = 4\n[simulation]\nclients = 6\n";
+        let mut plan = plan(&format!("loss_before = true\n[aggregate]\n{aggregate}\n{rest}")).as_ref().clone();
+        plan.rounds = 4;
+        let plan = Arc::new(plan);
         let one = run(&plan, 1);
         assert_eq!(one.0, Outcome::Completed);
         for threads in [2, 5] {
-            assert_eq!(run(&plan, threads).1, one.1, "{threads} threads");
+            assert_eq!(run(&plan, threads).1, one.1, "{threads} threads: {aggregate}");
         }
     }
+}
+
+/// Hostile sites that wait for each other must not make the order of arrival matter, or keep a round open for ever.
+#[test]
+fn attacks_repeat_to_the_bit_and_change_the_model() {
+    let honest = run(&plan("[round]\ncohort = 5\n[simulation]\nclients = 8\n"), 1).1;
+    for attack in ["sign_flip", "large_norm", "noise", "label_flip", "inner_product", "little_is_enough"] {
+        let attacked =
+            format!("[round]\ncohort = 5\n[simulation]\nclients = 8\n[simulation.attack.{attack}]\nfraction = 0.5\n");
+        let attacked = plan(&attacked);
+        let one = run(&attacked, 1);
+        assert_eq!(one.0, Outcome::Completed, "{attack}");
+        assert_ne!(one.1, honest, "{attack}");
+        assert_eq!(run(&attacked, 3).1, one.1, "{attack}");
+    }
+}
+
+#[test]
+fn a_file_says_who_owns_which_sample() {
+    let plan = plan("[simulation]\nclients = 3\n[simulation.partition.file]\npath = \"who.idx\"\n");
+    let mut loaded = samples(6);
+    loaded.assignment = Some(vec![2, 0, 0, 1, 2, 2]);
+    let population = Population::new(&plan, &loaded).unwrap();
+    assert_eq!(population.rows().collect::<Vec<_>>(), [&[1, 2][..], &[3], &[0, 4, 5]]);
+    loaded.assignment = Some(vec![0, 1]);
+    let error = Population::new(&plan, &loaded).err().expect("too short").to_string();
+    assert!(error.contains('6') && error.contains('2'), "{error}");
 }
 
 #[test]

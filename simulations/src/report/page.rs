@@ -85,7 +85,8 @@ fn headline(input: &ReportInput<'_>, story: &Story, title: &str) -> Markup {
     let [main, second] = input.plan.task.headlines();
     let value = |name: &str| last.and_then(|(_, m)| m.get(name)).map_or_else(|| "–".to_owned(), |v| format!("{v:.3}"));
     let planned = story.started.as_ref().map_or(u64::from(input.plan.rounds), |s| s.rounds);
-    let strategy = story.started.as_ref().map_or(input.plan.aggregate.strategy.name(), |s| s.strategy.as_str());
+    let named = input.plan.aggregate.name();
+    let strategy = story.started.as_ref().map_or(named.as_str(), |s| s.strategy.as_str());
     let plan = story.started.as_ref().map_or_else(|| input.plan.digest(), |s| s.plan);
     markup! {
         header {

@@ -36,7 +36,7 @@ impl Cnn {
         }
     }
 
-    pub(super) fn forward(&self, inputs: Tensor<2>) -> Tensor<2> {
+    pub(super) fn features(&self, inputs: Tensor<2>) -> Tensor<2> {
         let [batch, _] = inputs.dims();
         let x = inputs.reshape([batch, self.channels, self.height, self.width]);
         // relu(pool(x)) is pool(relu(x)), value and gradient, on a quarter of the elements.
@@ -44,6 +44,10 @@ impl Cnn {
         let x = relu(self.pool.forward(self.conv2.forward(x)));
         let [_, channels, height, width] = x.dims();
         let x = x.reshape([batch, channels * height * width]);
-        self.fc2.forward(relu(self.fc1.forward(x)))
+        relu(self.fc1.forward(x))
+    }
+
+    pub(super) fn head(&self, features: Tensor<2>) -> Tensor<2> {
+        self.fc2.forward(features)
     }
 }

@@ -90,13 +90,16 @@ impl Resnet8 {
         }
     }
 
-    pub(super) fn forward(&self, inputs: Tensor<2>) -> Tensor<2> {
+    pub(super) fn features(&self, inputs: Tensor<2>) -> Tensor<2> {
         let [batch, _] = inputs.dims();
         let x = inputs.reshape([batch, self.channels, self.height, self.width]);
         let x = relu(self.stem.forward(x));
         let x = self.stage3.forward(self.stage2.forward(self.stage1.forward(x)));
         let [_, channels, height, width] = x.dims();
-        let pooled = x.reshape([batch, channels, height * width]).mean_dim(2).reshape([batch, channels]);
-        self.fc.forward(pooled)
+        x.reshape([batch, channels, height * width]).mean_dim(2).reshape([batch, channels])
+    }
+
+    pub(super) fn head(&self, features: Tensor<2>) -> Tensor<2> {
+        self.fc.forward(features)
     }
 }

@@ -95,6 +95,14 @@ impl<K: Ord, U: AsRef<[f32]>> GramBlocks<K, U> {
         Some(member.update)
     }
 
+    /// The updates so far, in the order of the keys.
+    #[must_use]
+    pub fn held(&self) -> Vec<&[f32]> {
+        let mut sorted: Vec<&Member<K, U>> = self.members.iter().collect();
+        sorted.sort_by(|a, b| a.key.cmp(&b.key));
+        sorted.into_iter().map(|m| m.update.as_ref()).collect()
+    }
+
     /// The matrices so far, one per block, rows and columns in the order of the keys.
     #[must_use]
     pub fn grams(&self) -> Vec<Gram> {

@@ -68,6 +68,13 @@ impl Gram {
         self.at(update, update).sqrt()
     }
 
+    /// `|g_a - g_b|^2`, never below zero. Its error is about 1e-16 of `|g_a|^2 + |g_b|^2`, so that updates closer to each
+    /// other than 1e-8 of their lengths count as equal.
+    #[must_use]
+    pub fn distance_squared(&self, a: usize, b: usize) -> f64 {
+        (self.at(a, a) + self.at(b, b) - 2.0 * self.at(a, b)).max(0.0)
+    }
+
     /// `<sum a_i g_i, sum b_i g_i>`: missing coefficients count as zero.
     #[must_use]
     pub fn inner(&self, a: &[f64], b: &[f64]) -> f64 {
@@ -84,6 +91,7 @@ mod tests {
     fn what_is_no_matrix_of_inner_products_is_refused() {
         let gram = Gram::new(2, vec![4.0, -1.0, -1.0, 9.0]).unwrap();
         assert_eq!((gram.norm(0), gram.at(0, 1), gram.inner(&[1.0, 1.0], &[1.0])), (2.0, -1.0, 3.0));
+        assert_eq!((gram.distance_squared(0, 1), gram.distance_squared(1, 1)), (15.0, 0.0));
         assert!(matches!(Gram::new(2, vec![1.0; 3]), Err(AggregateError::Count { .. })));
         for bad in [[4.0, 1.0, 2.0, 9.0], [4.0, f64::NAN, f64::NAN, 9.0], [4.0, 0.0, 0.0, -1.0]] {
             assert!(matches!(Gram::new(2, bad.to_vec()), Err(AggregateError::NotGram { row: 1, .. })));

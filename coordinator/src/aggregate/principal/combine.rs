@@ -1,12 +1,10 @@
 //! The strategy on whole updates.
 
-use rayon::prelude::*;
-
+use super::super::combine::combine_from_grams;
 use super::super::error::AggregateError;
 use super::super::gram::{Gram, gram_blocks};
 use super::super::layout::Layout;
 use super::super::shares::Shares;
-use super::super::weighted::weighted_sum_blocks;
 use super::coefficients::principal_coefficients;
 use super::config::Principal;
 
@@ -44,14 +42,9 @@ pub fn principal_from_grams(
     out: &mut [f32],
 ) -> Result<(), AggregateError> {
     shares.check(updates.len())?;
-    if grams.len() != blocks.ranges().len() {
-        let (found, expected) = (grams.len(), blocks.ranges().len());
-        return Err(AggregateError::Count { what: "Gram matrices of blocks", found, expected });
-    }
-    let of_block = |(gram, range): (&Gram, &std::ops::Range<usize>)| {
-        if range.len() == 1 { Ok(shares.as_slice().to_vec()) } else { principal_coefficients(gram, shares, config) }
+    let of_block = |block: usize, gram: &Gram| match blocks.ranges()[block].len() {
+        1 => Ok(shares.as_slice().to_vec()),
+        _ => principal_coefficients(gram, shares, config),
     };
-    let coefficients: Result<Vec<Vec<f64>>, AggregateError> =
-        grams.par_iter().zip(blocks.ranges()).map(of_block).collect();
-    weighted_sum_blocks(updates, blocks, &coefficients?, out)
+    combine_from_grams(grams, updates, blocks, of_block, out)
 }

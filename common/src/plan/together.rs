@@ -1,0 +1,232 @@
+//! Checks that need more than one section of a plan.
+
+use super::data::{DIGIT_ATTRIBUTES, Fit, Normalise, Source};
+use super::federation::{Attack, Partition};
+use super::reader::Problems;
+use super::resolved::Plan;
+use super::strategy::{Strategy, Weighting};
+use super::task::Task;
+use super::train::{Model, Optimiser};
+
+/// Adds what does not fit together to `problems`.
+pub(super) fn check_together(plan: &Plan, problems: &Problems) {
+    let shape = plan.data.input_shape();
+    let side_min = match plan.model {
+        Model::Cnn | Model::Resnet8 { .. } => Some(4),
+        Model::Lenet => Some(16),
+        Model::Logistic | Model::Mlp { .. } => None,
+    };
+    if let Some(side_min) = side_min {
+        let fits = matches!(shape.as_slice(), [_, h, w] if *h >= side_min && *w >= side_min);
+        if !fits {
+            problems.add(
+                "model",
+                None,
+                format!("the model `{}` takes images [channels, height, width] of at least {side_min} x {side_min}, the data has the shape {shape:?}", plan.model.name()),
+                Some("choose model = \"logistic\" or [model.mlp], or give `shape` three dimensions".to_owned()),
+            );
+        }
+    }
+    if let Normalise::Given { mean, .. } = &plan.data.normalise {
+        let allowed = [1, shape[0], plan.data.input_values()];
+        if !allowed.contains(&mean.len()) {
+            problems.add(
+                "data.normalise.given.mean",
+                None,
+                format!("`mean` has {} values, the shape {shape:?} allows {allowed:?}", mean.len()),
+                None,
+            );
+        }
+    }
+    if let (Source::Csv(csv), Task::Classification { classes }) = (&plan.data.source, &plan.task)
+        && !csv.label_values.is_empty()
+        && csv.label_values.len() != *classes as usize
+    {
+        problems.add(
+            "data.source.csv.label_values",
+            None,
+            format!("`label_values` names {} classes, the task has {classes}", csv.label_values.len()),
+            None,
+        );
+    }
+    check_targets(plan, problems);
+    let pooled = matches!(plan.data.normalise, Normalise::Standard { fit: Fit::Pooled });
+    match &plan.simulation {
+        None if pooled => problems.add(
+            "data.normalise.standard.fit",
+            None,
+            "`fit = \"pooled\"` needs all sites' samples in one place, which only a simulation has",
+            Some("use fit = \"site\", or [data.normalise.given] with mean and std".to_owned()),
+        ),
+        Some(simulation) => {
+            if matches!(simulation.attack, Some(Attack::LabelFlip { .. }))
+                && !matches!(plan.task, Task::Classification { .. })
+            {
+                problems.add(
+                    "simulation.attack.label_flip",
+                    None,
+                    "flipped labels need a task with one class per sample",
+                    Some("use task.classification, or another attack".to_owned()),
+                );
+            }
+            if simulation.partition == Partition::Natural && !matches!(plan.data.source, Source::Csv(_)) {
+                problems.add(
+                    "simulation.partition.natural",
+                    None,
+                    format!(
+                        "the source `{}` names no sites; `natural` needs CSV files or a site_column",
+                        plan.data.source.name()
+                    ),
+                    Some("use another partition, such as [simulation.partition.dirichlet]".to_owned()),
+                );
+            }
+            if let (Partition::Shards { classes_per_site }, Task::Classification { classes }) =
+                (&simulation.partition, &plan.task)
+                && classes_per_site > classes
+            {
+                problems.add(
+                    "simulation.partition.shards.classes_per_site",
+                    None,
+                    format!("`classes_per_site` is {classes_per_site}, the task has {classes} classes"),
+                    None,
+                );
+            }
+            if simulation.clients != 0 && plan.round.sites_min > simulation.clients {
+                problems.add(
+                    "round.sites_min",
+                    None,
+                    format!(
+                        "`sites_min` is {}, there are {} simulated clients: no round could ever begin",
+                        plan.round.sites_min, simulation.clients
+                    ),
+                    Some("lower round.sites_min or raise simulation.clients".to_owned()),
+                );
+            }
+            if simulation.clients != 0 && plan.round.cohort > simulation.clients {
+                problems.add(
+                    "round.cohort",
+                    None,
+                    format!(
+                        "the cohort of {} is larger than the {} simulated clients",
+                        plan.round.cohort, simulation.clients
+                    ),
+                    Some("lower round.cohort, or set it to 0 for everyone".to_owned()),
+                );
+            }
+        }
+        None => {}
+    }
+    check_strategy(plan, problems);
+    check_algorithms(plan, problems);
+}
+
+/// What the algorithms of `[train.algorithm]` need of the rest of the plan.
+fn check_algorithms(plan: &Plan, problems: &Problems) {
+    let algorithms = &plan.train.algorithm;
+    let problem = |name: &str, message: String, help: &str| {
+        problems.add(&format!("train.algorithm.{name}"), None, message, Some(help.to_owned()));
+    };
+    for (name, there) in [("moon", algorithms.moon.is_some()), ("feddecorr", algorithms.feddecorr.is_some())] {
+        if there && !plan.model.has_features() {
+            let message = format!("`{name}` works on the features before the last layer, which this model has none of");
+            problem(name, message, "choose [model.mlp] with hidden layers, model = \"cnn\" or \"resnet8\"");
+        }
+    }
+    let optimiser = &plan.train.optimiser;
+    if algorithms.scaffold.is_some() && !matches!(optimiser, Optimiser::Sgd { momentum: 0.0, .. }) {
+        let message = "`scaffold` reads the mean gradient off the way a site went, which takes sgd without momentum";
+        problem("scaffold", message.to_owned(), "set [train.optimiser.sgd] with momentum = 0");
+    }
+    if algorithms.scaffold.is_some() && algorithms.feddyn.is_some() {
+        let message = "`scaffold` and `feddyn` both correct the drift of a site; together they would correct it twice";
+        problem("feddyn", message.to_owned(), "name one of them");
+    }
+    let uniform_mean = matches!(plan.aggregate.strategy, Strategy::Fedavg { weighting: Weighting::Uniform });
+    let aggregate = &plan.aggregate;
+    if algorithms.feddyn.is_some()
+        && !(uniform_mean && aggregate.server.is_none() && aggregate.server_lr == 1.0 && aggregate.clip_norm.is_none())
+    {
+        let message = "`feddyn` makes the next model of the uniform mean of the updates as they are";
+        let help = "set strategy = { fedavg = { weighting = \"uniform\" } }, without server, server_lr and clip_norm";
+        problem("feddyn", message.to_owned(), help);
+    }
+}
+
+/// What a strategy needs of the rest of the plan.
+fn check_strategy(plan: &Plan, problems: &Problems) {
+    let name = plan.aggregate.strategy.name();
+    let problem = |message: String, help: &str| {
+        problems.add(&format!("aggregate.strategy.{name}"), None, message, Some(help.to_owned()));
+    };
+    let train = &plan.train.optimiser;
+    if matches!(plan.aggregate.strategy, Strategy::Fednova { .. }) && !matches!(train, Optimiser::Sgd { .. }) {
+        problem(
+            format!("`{name}` knows how far steps of sgd carry, the plan trains with `{}`", train.name()),
+            "choose [train.optimiser.sgd], or strategy = \"fedavg\"",
+        );
+    }
+    if let Strategy::Qfedavg { lipschitz, .. } = plan.aggregate.strategy {
+        if !plan.train.loss_before {
+            problem(
+                format!(
+                    "`{name}` weighs sites by the loss of the received model, which the plan does not ask them for"
+                ),
+                "set train.loss_before = true",
+            );
+        }
+        if lipschitz.is_none() && train.lr() == 0.0 {
+            problem(
+                format!("`{name}` takes `lipschitz` to be one over the local learning rate, which is 0"),
+                "set aggregate.strategy.qfedavg.lipschitz",
+            );
+        }
+    }
+    // As many updates as a round has when all goes well.
+    let round = &plan.round;
+    let there = round.sites_min.max(plan.simulation.as_ref().map_or(0, |s| s.clients));
+    let updates = [round.updates_min, round.cohort, there].into_iter().find(|n| *n > 0).unwrap_or(0);
+    let needed = plan.aggregate.strategy.updates_min();
+    if updates < needed {
+        problem(
+            format!("`{name}` with these options needs {needed} updates, a round may close with {updates}"),
+            "raise round.updates_min, or choose options that need fewer",
+        );
+    }
+}
+
+/// What the task needs of the source and of margin control.
+fn check_targets(plan: &Plan, problems: &Problems) {
+    let (task, source) = (plan.task.name(), &plan.data.source);
+    let outputs = match (&plan.task, source) {
+        (Task::Classification { .. }, _) => return,
+        (Task::MultiLabel { .. }, Source::Digits) => Some(DIGIT_ATTRIBUTES),
+        (Task::Regression { .. }, Source::Digits) => Some(1),
+        (_, Source::Idx(_)) => {
+            problems.add(
+                "data.source.idx",
+                None,
+                format!("the source `idx` has one class for each sample, which is not enough for the task `{task}`"),
+                Some("use csv with `targets`, or npz with a two-dimensional array".to_owned()),
+            );
+            None
+        }
+        (_, Source::Csv(_) | Source::Npz(_)) => None,
+    };
+    if let Some(outputs) = outputs.filter(|outputs| *outputs != plan.task.outputs()) {
+        let key = if plan.task.classes() > 0 { "classes" } else { "outputs" };
+        problems.add(
+            &format!("task.{task}.{key}"),
+            None,
+            format!("`{key}` is {}, for this task the digits have {outputs}", plan.task.outputs()),
+            Some(format!("write {key} = {outputs}")),
+        );
+    }
+    if plan.train.margin_control.is_some() {
+        problems.add(
+            "train.margin_control",
+            None,
+            format!("margin control works on the softmax of a classification, the task is `{task}`"),
+            Some("remove [train.margin_control]".to_owned()),
+        );
+    }
+}

@@ -1,0 +1,142 @@
+//! Joins the plan's strategy to the arithmetic of [`crate::aggregate`]: takes updates as they arrive and gives the next model.
+//!
+//! ```text
+//! update ── clip ──► intake ──── combine ───► server optimiser ──► next model
+//!                    mean, held     │               │
+//!                    or Gram        └── State of the last round ──► State of this one
+//! ```
+
+mod combine;
+mod intake;
+mod optimise;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
+use synod_common::blocks::Layout;
+use synod_common::ids::{ClientId, RoundId};
+use synod_common::plan::Plan;
+use synod_common::state::{State, StateError};
+use synod_common::update::Buffer;
+
+use crate::aggregate::{AggregateError, Screened, clip_norm};
+use combine::Closing;
+use intake::Intake;
+
+/// Why a round's updates give no step.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum StepError {
+    /// The arithmetic refused.
+    #[error(transparent)]
+    Aggregate(#[from] AggregateError),
+    /// What is remembered does not belong to this model.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// The next model would have a value that is not finite.
+    #[error(
+        "the next model has a value that is not finite (value {0}); lower aggregate.server_lr or the learning rate"
+    )]
+    NonFinite(usize),
+}
+
+/// What an update says of itself, as far as strategies ask for it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Contribution {
+    /// Training samples behind it.
+    pub samples: NonZeroU32,
+    /// Steps of the local optimiser.
+    pub steps: u64,
+    /// Loss of the received model at the site, at least 0.
+    pub loss_before: Option<f64>,
+}
+
+/// The step of a round.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Step {
+    /// L2 norm of the change of the model.
+    pub norm: f64,
+    /// What the strategy remembers once the round is committed.
+    pub state: State,
+}
+
+/// The updates of one round on their way to a step.
+///
+/// Memory besides the updates it was given: means hold 16 bytes per parameter and at most a handful of updates, however many
+/// arrive; strategies that look at directions hold every update of the round and 8 bytes per pair of updates and block; the
+/// others hold every update.
+#[derive(Debug)]
+pub struct Aggregator {
+    plan: Arc<Plan>,
+    layout: Layout,
+    population: usize,
+    intake: Intake,
+    /// In the order of the client ids, like everything that is held.
+    counted: BTreeMap<ClientId, Counted>,
+}
+
+/// What is kept of an update that counts, besides its values.
+#[derive(Debug, Clone, Copy)]
+struct Counted {
+    contribution: Contribution,
+    norm_squared: f64,
+}
+
+impl Aggregator {
+    /// The aggregator of `round` for at most `updates_max` updates, in a run of `population` sites.
+    ///
+    /// # Errors
+    /// When the layout is outside what the arithmetic takes.
+    pub fn new(
+        plan: &Arc<Plan>,
+        round: RoundId,
+        layout: &Layout,
+        updates_max: usize,
+        population: usize,
+    ) -> Result<Self, AggregateError> {
+        let intake = Intake::new(plan, round, layout, updates_max)?;
+        Ok(Self { plan: Arc::clone(plan), layout: layout.clone(), population, intake, counted: BTreeMap::new() })
+    }
+
+    /// Number of updates taken.
+    #[must_use]
+    pub fn updates(&self) -> usize {
+        self.counted.len()
+    }
+
+    /// Takes the update of `client`, which `screened` is the screening of. A client is taken once; the caller sees to that.
+    ///
+    /// # Errors
+    /// When the arithmetic refuses the update; the aggregator is then as it was.
+    pub fn push(
+        &mut self,
+        client: ClientId,
+        contribution: Contribution,
+        mut delta: Buffer,
+        mut screened: Screened,
+    ) -> Result<(), AggregateError> {
+        if let Some(norm_max) = self.plan.aggregate.clip_norm {
+            screened = clip_norm(&mut delta, screened, norm_max)?;
+        }
+        self.intake.push(client, contribution.samples, delta, screened)?;
+        self.counted.insert(client, Counted { contribution, norm_squared: screened.norm_squared });
+        Ok(())
+    }
+
+    /// Writes the next model after `model` into `next`. `state` is what the strategy remembers of committed rounds; what it
+    /// remembers after this one is returned and counts only if the round is committed.
+    ///
+    /// # Errors
+    /// Without updates, when the state is of another model, or when the result would not be finite.
+    pub fn finish(self, state: &State, model: &[f32], next: &mut [f32]) -> Result<Step, StepError> {
+        let mut state = state.clone();
+        let Self { plan, layout, population, intake, counted } = self;
+        let share = counted.len() as f64 / population.max(counted.len()).max(1) as f64;
+        Closing { counted: counted.into_values().collect(), layout: &layout }.combine(intake, &mut state, next)?;
+        let norm = optimise::optimise(&plan, share, &layout, &mut state, model, next)?;
+        Ok(Step { norm, state })
+    }
+}
