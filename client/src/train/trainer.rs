@@ -206,7 +206,7 @@ impl Trainer {
         let lr = train.optimiser.lr() * train.schedule.factor(round.0, u64::from(self.plan.rounds));
         let mut order = Order::new(samples, train.batch, stream(self.plan.seed, round, client, Purpose::Shuffle));
         let mut learner = self.engine.learner(global)?;
-        let mut state = self.memories.of(client, &self.loss, share, self.plan.task.classes());
+        let mut state = self.memories.of(client, &self.loss, share, self.plan.task.classes())?;
         let (read_every, report_every) = (self.engine.read_every(), steps.div_ceil(REPORTS_MAX));
         let mut batch = Batch::default();
         // Samples of each step whose loss is not read yet.
