@@ -45,7 +45,7 @@ fn round(
         let contribution =
             Contribution { samples: NonZeroU32::new(*samples).unwrap(), steps: *steps, loss_before: Some(*loss) };
         let id = SiteName::new(&format!("site-{i}")).unwrap().client_id();
-        aggregator.push(id, contribution, delta.clone().into(), screen(delta)?)?;
+        aggregator.push(id, contribution, delta.clone().into(), screen(delta)?, None)?;
     }
     let mut next = vec![f32::NAN; layout.len()];
     let step = aggregator.finish(state, model, &mut next)?;
