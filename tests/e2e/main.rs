@@ -8,3 +8,4 @@ mod federation;
 mod hostile;
 mod plans;
 mod rig;
+mod site_state;
