@@ -9,3 +9,4 @@ mod federation;
 mod hostile;
 mod plans;
 mod rig;
+mod site_state;

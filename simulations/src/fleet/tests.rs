@@ -10,7 +10,7 @@ use synod_client::train::Trainer;
 use synod_common::event::{Outcome, RunEvent};
 use synod_common::ids::Digest;
 use synod_common::metrics::Metrics;
-use synod_common::plan::Plan;
+use synod_common::plan::{Activation, Algorithms, Model, Plan};
 use synod_coordinator::server::NoHost;
 
 use super::{Fleet, FleetError, FleetOptions, Population, Reference, references};
@@ -96,6 +96,62 @@ fn a_file_says_who_owns_which_sample() {
     loaded.assignment = Some(vec![0, 1]);
     let error = Population::new(&plan, &loaded).err().expect("too short").to_string();
     assert!(error.contains('6') && error.contains('2'), "{error}");
+}
+
+/// Sites that keep something go on from it in whatever order and on whatever thread they train. Nothing is known in the
+/// first round, so that it is FedAvg's; later ones are not.
+#[test]
+fn sites_that_keep_something_give_the_same_bits_on_any_number_of_threads() {
+    let run = |algorithm: &str, threads: usize| {
+        let uniform = "[aggregate.strategy.fedavg]\nweighting = \"uniform\"";
+        let text = format!("{algorithm}\n{uniform}\n[round]\ncohort = 4\n[simulation]\nclients = 6\n");
+        let mut plan = plan(&text).as_ref().clone();
+        plan.rounds = 4;
+        plan.model = Model::Mlp { hidden: vec![5], activation: Activation::Tanh };
+        let (outcome, digest, events) = run(&Arc::new(plan), threads);
+        assert_eq!(outcome, Outcome::Completed, "{algorithm}");
+        let first = events.iter().find_map(|e| match e {
+            RunEvent::RoundCommitted { model, .. } => Some(*model),
+            _ => None,
+        });
+        (digest, first)
+    };
+    let fedavg = run("", 1);
+    let fedprox = run("algorithm = { fedprox = { mu = 0.2 } }", 1);
+    for (algorithm, in_the_first_round) in [
+        ("algorithm = { scaffold = {} }", fedavg.1),
+        ("algorithm = { feddyn = { alpha = 0.2 } }", None),
+        ("algorithm = { scaffold = {}, fedprox = { mu = 0.2 } }", fedprox.1),
+    ] {
+        let one = run(algorithm, 1);
+        assert_eq!(run(algorithm, 3), one, "{algorithm}");
+        assert!(one.0 != fedavg.0 && one.0 != fedprox.0, "{algorithm}");
+        assert!(in_the_first_round.is_none() || one.1 == in_the_first_round, "{algorithm}");
+    }
+}
+
+/// MOON's model, and not the logistic one of the other tests: it needs features.
+#[test]
+fn moon_goes_on_from_each_sites_own_last_model() {
+    let text = "[simulation]\nclients = 4\n[train.algorithm.moon]\nmu = 5.0";
+    let text = format!(
+        "rounds = 3\nmodel = {{ mlp = {{ hidden = [5] }} }}\n[task.classification]\nclasses = 3\n[data]\n[data.source.npz]\n\
+         file = \"x.npz\"\nshape = [4]\n[train]\nbatch = 8\nepochs = 3\n{text}"
+    );
+    let plan = Arc::new(Plan::read(&text, &Zoo).unwrap());
+    let one = run(&plan, 1);
+    assert_eq!(run(&plan, 3).1, one.1);
+    let mut plain = plan.as_ref().clone();
+    plain.train.algorithm = Algorithms::default();
+    let fedavg = run(&Arc::new(plain), 1);
+    assert_ne!(fedavg.1, one.1);
+    let loss_of = |events: &[RunEvent]| {
+        events.iter().find_map(|e| match e {
+            RunEvent::UpdateAccepted { train, .. } => train.get("loss"),
+            _ => None,
+        })
+    };
+    assert!(loss_of(&one.2) > loss_of(&fedavg.2), "the contrast is part of the loss that sites report");
 }
 
 #[test]
