@@ -11,6 +11,12 @@ use crate::classification::hyp_oc::{hyp_ce, hyp_pc, pseudo_negative, to_poincare
 use crate::classification::{
     aldr_kl, comp_sum, cross_entropy, ensloss, focal, ldr_kl, linear_step, naive_bayes, smooth_adv_comp_sum, z_loss,
 };
+use crate::contrastive::{
+    amcl_barlow, amcl_simclr, amcl_simsiam, barlow_twins, easy_to_hard_mask, groco, hard_patches, hydra, info_nce,
+    isogclr, isogclr_bimodal, masked_reconstruction, mixed_barlow_twins, noise_injection, nt_xent,
+    pseudo_label_batches, robust_contrastive, scaled_negatives, simple_contrastive, target_anchored, tolerance,
+    uniformity,
+};
 use crate::density::{apre, exact_nll, mean_shift, meco, momentum_update, nce, reconstruction_score};
 use crate::distillation::{
     align_gradients, binary_kl, binary_kl_norm, dual_head, f_distill, f_distill_discriminator, f_divergence,
@@ -180,6 +186,21 @@ losses! {
         Pulaski(pulaski::Config) = "pulaski",
         BettiMatching(betti::loss::Config) = "betti_matching",
         DiceBettiMatching(betti::with_dice::Config) = "dice_betti_matching",
+        NtXent(nt_xent::Config) = "nt_xent",
+        InfoNce(info_nce::Config) = "info_nce",
+        SimpleContrastive(simple_contrastive::Config) = "simple_contrastive",
+        BarlowTwins(barlow_twins::Config) = "barlow_twins",
+        MixedBarlowTwins(mixed_barlow_twins::Config) = "mixed_barlow_twins",
+        AmclSimclr(amcl_simclr::Config) = "amcl_simclr",
+        AmclSimsiam(amcl_simsiam::Config) = "amcl_simsiam",
+        AmclBarlow(amcl_barlow::Config) = "amcl_barlow",
+        ScaledNegatives(scaled_negatives::Config) = "scaled_negatives",
+        Isogclr(isogclr::Config) = "isogclr",
+        IsogclrBimodal(isogclr_bimodal::Config) = "isogclr_bimodal",
+        Groco(groco::Config) = "groco",
+        TargetAnchored(target_anchored::Config) = "target_anchored",
+        Hydra(hydra::Config) = "hydra",
+        MaskedReconstruction(masked_reconstruction::Config) = "masked_reconstruction",
         KnowledgeDistillation(knowledge_distillation::Config) = "knowledge_distillation",
         BinaryKl(binary_kl::Config) = "binary_kl",
         BinaryKlNorm(binary_kl_norm::Config) = "binary_kl_norm",
@@ -214,6 +235,13 @@ losses! {
         temperature_scaling::Config,
         calibration_error::Config,
         margin_control::Config,
+        uniformity::Config,
+        tolerance::Config,
+        robust_contrastive::Config,
+        noise_injection::Config,
+        pseudo_label_batches::Config,
+        hard_patches::Config,
+        easy_to_hard_mask::Config,
         wgsef::Config,
         weight_distribution::Config,
         signed_measure::Config,

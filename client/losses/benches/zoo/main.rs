@@ -14,6 +14,7 @@ use synod_losses::classification::softmax_objective;
 use synod_losses::{LossConfig, LossError};
 
 mod classification;
+mod contrastive;
 mod density;
 mod distillation;
 mod metric;
@@ -118,6 +119,7 @@ fn main() {
     }
     let families = [
         classification::cases(),
+        contrastive::cases(),
         multilabel::cases(),
         regression::cases(),
         metric::cases(),

@@ -6,6 +6,7 @@ use super::format::GoldenError;
 use super::inputs::{Inputs, numbers};
 use crate::calibration;
 use crate::classification::{self, per_sample, softmax_objective};
+use crate::contrastive;
 use crate::error::LossError;
 use crate::reduce::{Reduction, reduce_weighted};
 use crate::registry::LossConfig;
@@ -44,6 +45,7 @@ impl Evaluator {
 const FAMILIES: &[&[Evaluator]] = &[
     classification::GOLDEN,
     classification::hyp_oc::GOLDEN,
+    contrastive::GOLDEN,
     multilabel::GOLDEN,
     calibration::GOLDEN,
     distillation::GOLDEN,

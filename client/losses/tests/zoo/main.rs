@@ -4,6 +4,7 @@
 
 mod calibration;
 mod classification;
+mod contrastive;
 mod density;
 mod distillation;
 mod edges;
