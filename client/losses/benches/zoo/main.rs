@@ -20,6 +20,7 @@ mod distillation;
 mod metric;
 mod multilabel;
 mod regression;
+mod segmentation;
 mod terms;
 
 /// One loss at one size.
@@ -123,6 +124,8 @@ fn main() {
         multilabel::cases(),
         regression::cases(),
         metric::cases(),
+        contrastive::cases(),
+        segmentation::cases(),
         distillation::cases(),
         density::cases(),
         terms::cases(),

@@ -45,16 +45,16 @@ impl Evaluator {
 const FAMILIES: &[&[Evaluator]] = &[
     classification::GOLDEN,
     classification::hyp_oc::GOLDEN,
-    contrastive::GOLDEN,
-    multilabel::GOLDEN,
     calibration::GOLDEN,
+    multilabel::GOLDEN,
+    metric::GOLDEN,
+    contrastive::GOLDEN,
     distillation::GOLDEN,
-    density::GOLDEN,
     regression::GOLDEN,
+    density::GOLDEN,
+    segmentation::GOLDEN,
     regulariser::GOLDEN,
     unlearning::GOLDEN,
-    metric::GOLDEN,
-    segmentation::GOLDEN,
 ];
 
 /// The evaluators of `objective` in files about `subject`: those of that subject, or else those for any file, or else
