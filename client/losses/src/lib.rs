@@ -50,6 +50,7 @@ pub mod calibration;
 pub mod check;
 pub mod classification;
 pub mod contrastive;
+pub mod density;
 pub mod distillation;
 mod error;
 mod geometry;

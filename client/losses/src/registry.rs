@@ -17,6 +17,7 @@ use crate::contrastive::{
     pseudo_label_batches, robust_contrastive, scaled_negatives, simple_contrastive, target_anchored, tolerance,
     uniformity,
 };
+use crate::density::{apre, exact_nll, mean_shift, meco, momentum_update, nce, reconstruction_score};
 use crate::distillation::{
     align_gradients, binary_kl, binary_kl_norm, dual_head, f_distill, f_distill_discriminator, f_divergence,
     group_guidance, kl_top, knowledge_distillation, landmark, landmark_assist, soft_landmarks,
@@ -29,6 +30,11 @@ use crate::metric::{
 };
 use crate::multilabel::comic::{balancer, corrector, modifier};
 use crate::multilabel::{bce, decoupled_softmax, soft_top_k, softmax};
+use crate::regression::aggregate::{aggregate_responses, private_responses};
+use crate::regression::bandit::{inverse_gap, perturbed_regression, projected_step};
+use crate::regression::cauchy_schwarz::{cs_conditional, cs_divergence, cs_ib, cs_qmi};
+use crate::regression::maps::{map_generator, map_gradient};
+use crate::regression::quality::{binary_rank, fidelity, quality_score, soft_level_kl, soft_levels};
 use crate::regression::{gaussian_nll, huber, mae, mse, object_depth};
 use crate::regulariser::{margin_control, signed_measure, weight_distribution, wgsef};
 use crate::segmentation::raters::{energy_distance, frechet, pulaski, sinkhorn, soft_ged};
@@ -205,6 +211,19 @@ losses! {
         FDistill(f_distill::Config) = "f_distill",
         FDistillDiscriminator(f_distill_discriminator::Config) = "f_distill_discriminator",
         GroupGuidance(group_guidance::Config) = "group_guidance",
+        CsConditional(cs_conditional::Config) = "cs_conditional",
+        CsIb(cs_ib::Config) = "cs_ib",
+        AggregateResponses(aggregate_responses::Config) = "aggregate_responses",
+        PerturbedRegression(perturbed_regression::Config) = "perturbed_regression",
+        SoftLevelKl(soft_level_kl::Config) = "soft_level_kl",
+        Fidelity(fidelity::Config) = "fidelity",
+        BinaryRank(binary_rank::Config) = "binary_rank",
+        QualityScore(quality_score::Config) = "quality_score",
+        MapGenerator(map_generator::Config) = "map_generator",
+        Apre(apre::Config) = "apre",
+        Meco(meco::Config) = "meco",
+        ExactNll(exact_nll::Config) = "exact_nll",
+        Nce(nce::Config) = "nce",
     }
     terms {
         linear_step::Config,
@@ -229,6 +248,16 @@ losses! {
         align_gradients::Config,
         landmark_assist::Config,
         soft_landmarks::Config,
+        cs_qmi::Config,
+        cs_divergence::Config,
+        private_responses::Config,
+        inverse_gap::Config,
+        projected_step::Config,
+        soft_levels::Config,
+        map_gradient::Config,
+        reconstruction_score::Config,
+        mean_shift::Config,
+        momentum_update::Config,
         balancer::Config,
         betti::error::Config,
     }

@@ -7,13 +7,12 @@ use super::inputs::{Inputs, numbers};
 use crate::calibration;
 use crate::classification::{self, per_sample, softmax_objective};
 use crate::contrastive;
-use crate::distillation;
 use crate::error::LossError;
 use crate::reduce::{Reduction, reduce_weighted};
 use crate::registry::LossConfig;
 use crate::regulariser;
 use crate::unlearning;
-use crate::{metric, multilabel, segmentation};
+use crate::{density, distillation, metric, multilabel, regression, segmentation};
 
 /// Computes one objective of golden files.
 pub(crate) struct Evaluator {
@@ -45,14 +44,16 @@ impl Evaluator {
 /// The evaluators of every family.
 const FAMILIES: &[&[Evaluator]] = &[
     classification::GOLDEN,
-    metric::GOLDEN,
-    multilabel::GOLDEN,
-    segmentation::GOLDEN,
-    distillation::GOLDEN,
-    regulariser::GOLDEN,
     classification::hyp_oc::GOLDEN,
-    contrastive::GOLDEN,
     calibration::GOLDEN,
+    multilabel::GOLDEN,
+    metric::GOLDEN,
+    contrastive::GOLDEN,
+    distillation::GOLDEN,
+    regression::GOLDEN,
+    density::GOLDEN,
+    segmentation::GOLDEN,
+    regulariser::GOLDEN,
     unlearning::GOLDEN,
 ];
 

@@ -1,8 +1,11 @@
 //! The whole zoo: golden numbers, naive oracles, finite differences, laws and extremes.
 
+#![allow(clippy::unwrap_used, reason = "in a test, a panic is the answer")]
+
 mod calibration;
 mod classification;
 mod contrastive;
+mod density;
 mod distillation;
 mod edges;
 mod golden;

@@ -190,7 +190,7 @@ fn simclr(z1: &Tensor<3>, z2: &Tensor<3>, w2: f64, config: &amcl_simclr::Config)
         w2: leaf(&vec![w2; heads * 3], [heads, 3]),
         b2: vector(&vec![0.2; heads]),
     };
-    numbers(amcl_simclr::amcl_simclr(z1.clone(), z2.clone(), &network, config).unwrap().values)
+    numbers(amcl_simclr::amcl_simclr(z1.clone(), z2.clone(), &network, config).expect("the views are valid").values)
 }
 
 #[test]
@@ -283,7 +283,7 @@ fn groco_with_one_negative_is_one_comparison() {
 fn open_gates_and_own_classes_are_supervised_contrast() {
     let (z1, z2, y) = (matrix([5, 3], 1), matrix([5, 3], 2), ints(&[0, 1, 0, 2, 1]));
     let loss = |filter, gate: f64| {
-        let gate_logits = leaf(&vec![gate; 15], [5, 3]);
+        let gate_logits = leaf(&[gate; 15], [5, 3]);
         let (z1, z2, y1, y2) = (z1.clone(), z2.clone(), y.clone(), y.clone());
         let inputs = hydra::Inputs { z1, z2, gate_logits, y1, y2 };
         numbers(hydra::hydra(inputs, &hydra::Config::default().with_filter(filter)).unwrap())
@@ -322,7 +322,7 @@ fn masks_have_their_size_and_hold_the_hardest() {
     for epoch in [0, 100, 199] {
         let config = easy_to_hard_mask::Config::default();
         let chosen = easy_to_hard_mask::easy_to_hard_mask(&predicted, &noise, 16, epoch, &config).unwrap();
-        assert_eq!((chosen.visible, chosen.hard), (4, 12 * (epoch as usize + 1) / 400));
+        assert_eq!((chosen.visible, chosen.hard), (4, 12 * (epoch + 1) / 400));
         for (mask, predicted) in chosen.mask.to_mask().chunks(16).zip(predicted.chunks(16)) {
             assert_eq!(mask.iter().filter(|&&masked| masked).count(), 12);
             let easier = |patch: usize| predicted.iter().filter(|&&other| other > predicted[patch]).count();

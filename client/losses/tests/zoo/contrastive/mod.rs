@@ -3,6 +3,7 @@
 mod edges;
 mod golden;
 mod gradients;
+mod isogclr;
 mod laws;
 mod memory;
 mod oracle;
@@ -84,16 +85,24 @@ fn single(values: &[f64], shape: [usize; 2]) -> Tensor<2> {
     Tensor::from_data(data, (&Device::flex().autodiff(), DType::F32)).require_grad()
 }
 
-fn rows(matrix: Tensor<2>) -> Vec<Vec<f64>> {
+fn rows(matrix: Tensor<2>) -> Rows {
     let [_, columns] = matrix.dims();
     numbers(matrix).chunks(columns).map(<[f64]>::to_vec).collect()
+}
+
+/// Rows of a matrix.
+type Rows = Vec<Vec<f64>>;
+
+/// All positions of `0..n` but `i`.
+fn others(n: usize, i: usize) -> impl Iterator<Item = usize> {
+    (0..n).filter(move |&j| j != i)
 }
 
 fn dot(left: &[f64], right: &[f64]) -> f64 {
     left.iter().zip(right).map(|(left, right)| left * right).sum()
 }
 
-fn unit_rows(rows: &[Vec<f64>]) -> Vec<Vec<f64>> {
+fn unit_rows(rows: &[Vec<f64>]) -> Rows {
     let unit = |row: &Vec<f64>| {
         let length = dot(row, row).sqrt().max(1e-12);
         row.iter().map(|value| value / length).collect()

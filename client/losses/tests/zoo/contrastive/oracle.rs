@@ -4,24 +4,17 @@ use std::f64::consts::PI;
 
 use burn::tensor::Tensor;
 use synod_losses::contrastive::{
-    TemperatureNetwork, amcl_barlow, amcl_simclr, barlow_twins, groco, hard_patches, hydra, info_nce, isogclr,
-    isogclr_bimodal, mixed_barlow_twins, nt_xent, robust_contrastive, scaled_negatives, simple_contrastive, soft_sort,
-    tolerance, uniformity,
+    TemperatureNetwork, amcl_barlow, amcl_simclr, barlow_twins, groco, hard_patches, hydra, info_nce,
+    mixed_barlow_twins, nt_xent, scaled_negatives, simple_contrastive, soft_sort, tolerance, uniformity,
 };
 
-use super::{dot, ints, log_sum_exp, matrix, mean, rows, stack, unit_matrix, unit_rows, vector};
+use super::{Rows, dot, ints, log_sum_exp, matrix, mean, others, rows, stack, unit_rows, vector};
 use crate::support::{assert_close, numbers};
-
-type Rows = Vec<Vec<f64>>;
 
 /// Similarities of all rows of the two, each of length 1.
 fn cosines(left: &Rows, right: &Rows) -> Rows {
     let (left, right) = (unit_rows(left), unit_rows(right));
     left.iter().map(|left| right.iter().map(|right| dot(left, right)).collect()).collect()
-}
-
-fn others(n: usize, i: usize) -> impl Iterator<Item = usize> {
-    (0..n).filter(move |&j| j != i)
 }
 
 /// The `count` largest of these numbers.
@@ -209,13 +202,13 @@ fn amcl_simclr_equals_a_naive_loop() {
     for positive_in_max in [false, true] {
         let mut hardest = Vec::new();
         let mut expected = Vec::new();
-        for i in 0..2 * batch {
+        for (i, s) in s.iter().enumerate() {
             let candidates = others(2 * batch, i).filter(|j| positive_in_max || j % batch != i % batch);
-            let n = candidates.max_by(|&left, &right| s[i][left].total_cmp(&s[i][right])).unwrap();
+            let n = candidates.max_by(|&left, &right| s[left].total_cmp(&s[right])).unwrap();
             let p = (i + batch) % (2 * batch);
             hardest.push(n as f64);
             let (tau_p, tau_n) = (tau(i, p), tau(i, n));
-            expected.push(-s[i][p] / tau_p + s[i][n] / tau_n + 0.1 * (omega(tau_p) - omega(tau_n)));
+            expected.push(-s[p] / tau_p + s[n] / tau_n + 0.1 * (omega(tau_p) - omega(tau_n)));
         }
         let network = TemperatureNetwork { w1: w1.clone(), b1: b1.clone(), w2: w2.clone(), b2: vector(&[0.4]) };
         let config =
@@ -224,98 +217,6 @@ fn amcl_simclr_equals_a_naive_loop() {
         assert_close("amcl_simclr", &numbers(found.values), &expected, 1e-12);
         assert_eq!(found.hardest.try_to_vec_as::<f64>().unwrap(), hardest);
     }
-}
-
-#[test]
-fn isogclr_equals_a_naive_loop() {
-    let batch = 4;
-    let (z1, z2) = (unit_matrix([batch, 3], 1), unit_matrix([batch, 3], 2));
-    let z: Rows = rows(z1.clone()).into_iter().chain(rows(z2.clone())).collect();
-    let (s, tau, u) = ([0.0, 1.5, 20.0, 300.0], [0.05, 0.2, 0.5, 1.0], [0.1, -0.3, 0.0, 2.0]);
-    let (n, m) = (2 * batch, (2 * batch - 2) as f64);
-    for first_epoch in [false, true] {
-        let config = isogclr::Config::default().with_rho(1.5).with_first_epoch(first_epoch);
-        let (mut value, mut log_s, mut q) = (vec![0.0; batch], vec![0.0; batch], vec![0.0; batch]);
-        for i in 0..n {
-            let (k, partner) = (i % batch, (i + batch) % n);
-            let negatives: Vec<usize> = others(n, i).filter(|&j| j != partner).collect();
-            let similarity = |j: usize| dot(&z[i], &z[j]);
-            let g = negatives.iter().map(|&j| (similarity(j) / tau[k]).exp()).sum::<f64>() / m;
-            let s_i = if first_epoch { g } else { 0.2 * s[k] + 0.8 * g };
-            let weighted = |factor: &dyn Fn(usize) -> f64| {
-                negatives.iter().map(|&j| (similarity(j) / tau[k]).exp() / s_i * factor(j)).sum::<f64>() / m
-            };
-            value[k] += weighted(&similarity) - similarity(partner);
-            q[k] += (s_i.ln() + 1.5 - weighted(&|j| similarity(j) / tau[k])) / 2.0;
-            log_s[k] += s_i / 2.0;
-        }
-        let q: Vec<f64> = q.iter().map(|q| q.clamp(-3.0, 3.0)).collect();
-        let u_new: Vec<f64> = u.iter().zip(&q).map(|(u, q)| 0.5 * u + 0.5 * q).collect();
-        let tau_new: Vec<f64> = tau.iter().zip(&u_new).map(|(tau, u)| (tau - 0.03 * u).clamp(0.05, 1.0)).collect();
-        let state =
-            isogclr::State { log_s: vector(&s.map(|s: f64| s.ln().max(-1e30))), tau: vector(&tau), u: vector(&u) };
-        let found = isogclr::step(z1.clone(), z2.clone(), state, &config).unwrap();
-        assert_close("values", &numbers(found.values), &value, 1e-10);
-        assert_close("s", &numbers(found.state.log_s.exp()), &log_s, 1e-10);
-        assert_close("q", &numbers(found.tau_gradient), &q, 1e-10);
-        assert_close("u", &numbers(found.state.u), &u_new, 1e-10);
-        assert_close("tau", &numbers(found.state.tau), &tau_new, 1e-10);
-    }
-}
-
-#[test]
-fn isogclr_bimodal_equals_a_naive_loop() {
-    let batch = 3;
-    let (image, text) = (unit_matrix([batch, 4], 1), unit_matrix([batch, 4], 2));
-    let d = {
-        let (image, text) = (rows(image.clone()), rows(text.clone()));
-        move |i: usize, j: usize| dot(&image[i], &text[j])
-    };
-    let (s, b, u, tau) = ([0.0, 0.5, 2.0], [0.0, 3.0, -1.0], [0.1, 0.0, -2.0], [0.01, 0.1, 0.5]);
-    let config = isogclr_bimodal::Config::default().with_rho(0.5);
-    let side = || isogclr_bimodal::Side { s: vector(&s), b: vector(&b), u: vector(&u), tau: vector(&tau) };
-    let found = isogclr_bimodal::step(image, text, side(), side(), &config).unwrap();
-    let mut values = vec![0.0; batch];
-    for (name, of_image, state) in [("image", true, found.image), ("text", false, found.text)] {
-        let mut columns = [const { Vec::new() }; 4];
-        for anchor in 0..batch {
-            let difference = |other: usize| {
-                let own = d(anchor, anchor);
-                if of_image { d(anchor, other) - own } else { d(other, anchor) - own }
-            };
-            let a = |other: usize| difference(other) / tau[anchor];
-            let largest = (0..batch).map(a).fold(b[anchor], f64::max);
-            let e = |other: usize| (a(other) - largest).exp();
-            let g = (0..batch).map(e).sum::<f64>() / 2.0;
-            let s_new = 0.2 * s[anchor] * (b[anchor] - largest).exp() + 0.8 * g;
-            let w = |other: usize| e(other) / (s_new + 1e-10);
-            values[anchor] += (0..batch).map(|other| w(other) * difference(other)).sum::<f64>() / 2.0;
-            let q = s_new.ln() + largest + 0.5 - (0..batch).map(|other| w(other) * a(other)).sum::<f64>() / 2.0;
-            let u_new = 0.1 * u[anchor] + 0.9 * q.clamp(-5.0, 5.0);
-            let tau_new = (tau[anchor] - 0.03 * u_new).clamp(0.005, 1.0);
-            [s_new, largest, u_new, tau_new].into_iter().zip(&mut columns).for_each(|(new, column)| column.push(new));
-        }
-        for (column, expected) in [state.s, state.b, state.u, state.tau].into_iter().zip(columns) {
-            assert_close(name, &numbers(column), &expected, 1e-10);
-        }
-    }
-    assert_close("values", &numbers(found.values), &values, 1e-10);
-}
-
-#[test]
-fn the_robust_objective_equals_a_naive_loop() {
-    let (z1, z2, tau) = (unit_matrix([3, 4], 1), unit_matrix([3, 4], 2), [0.2, 0.5, 1.0]);
-    let z: Rows = rows(z1.clone()).into_iter().chain(rows(z2.clone())).collect();
-    let value = |i: usize| {
-        let partner = (i + 3) % 6;
-        let negatives = others(6, i).filter(|&j| j != partner);
-        let gaps: Vec<f64> = negatives.map(|j| (dot(&z[i], &z[j]) - dot(&z[i], &z[partner])) / tau[i % 3]).collect();
-        tau[i % 3] * (mean(&gaps.into_iter().map(f64::exp).collect::<Vec<_>>()).ln() + 0.7)
-    };
-    let expected: Vec<f64> = (0..6).map(value).collect();
-    let config = robust_contrastive::Config::default().with_rho(0.7);
-    let found = robust_contrastive::robust_contrastive(z1, z2, vector(&tau), &config).unwrap();
-    assert_close("robust_contrastive", &numbers(found), &expected, 1e-12);
 }
 
 /// The network of the docs for one row of scores: sorted scores and the soft permutation.

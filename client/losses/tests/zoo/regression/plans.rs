@@ -1,4 +1,4 @@
-//! Losses for real numbers, against naive loops.
+//! Losses that plans train with, against naive loops.
 
 use proptest::prelude::*;
 use synod_losses::regression::object_depth::{self, Kind, gradient_variance};
@@ -23,6 +23,13 @@ fn variants() -> Vec<LossConfig> {
 fn naive(loss: &LossConfig, prediction: &[f64], target: &[f64]) -> f64 {
     let outputs = target.len();
     let residual = |output: usize| prediction[output] - target[output];
+    if let LossConfig::Apre(config) = loss {
+        let value = |output: usize| {
+            let variance = prediction[outputs + output].exp().ln_1p() + 1e-5;
+            config.alpha * residual(output).powi(2) / variance + config.beta * variance.ln()
+        };
+        return (0..outputs).map(value).sum();
+    }
     let value = |output: usize| match loss {
         LossConfig::Mse(_) => residual(output).powi(2),
         LossConfig::Mae(_) => residual(output).abs(),
