@@ -22,3 +22,16 @@ pub(crate) fn row_distances(left: Tensor<2>, right: Tensor<2>) -> Tensor<1> {
     let [rows, _] = left.dims();
     root((left - right).square().sum_dim(1)).reshape([rows])
 }
+
+/// Squared Euclidean distances of every row of `left: [n, width]` to every row of `right: [m, width]`, `[n, m]`, from
+/// one matrix product. Rows that differ by less than the number type can tell have distance 0, and there no gradient.
+pub(crate) fn squared_distances(left: Tensor<2>, right: Tensor<2>) -> Tensor<2> {
+    // Four roundings lie between a product of rows and the difference of their squares.
+    let resolution = left.dtype().finfo().map_or(0.0, |info| 4.0 * info.epsilon);
+    let of_left = left.clone().square().sum_dim(1);
+    let of_right = right.clone().square().sum_dim(1).transpose();
+    let sizes = of_left + of_right;
+    let squares = sizes.clone() - left.matmul(right.transpose()) * 2.0;
+    let same = squares.clone().detach().lower_equal(sizes.detach() * resolution);
+    squares.mask_fill(same, 0.0)
+}

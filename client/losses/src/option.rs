@@ -53,7 +53,7 @@ pub(crate) const AT_LEAST_ONE: Allowed<usize> = Allowed { test: |value| *value >
 /// Defines `NAME` and the `Config` of an objective from one list of its options: fields, defaults, `with_*` methods,
 /// listing and checks.
 ///
-/// An option reads `field / with_field: type = default, allowed, "meaning";`, with `as "json"` after the default where
+/// An option reads `field / with_field: type = default, allowed, "meaning";`, with `=> "json"` after the default where
 /// JSON writes it differently from Rust. `also` checks what several options must be together.
 macro_rules! objective {
     (
@@ -117,11 +117,11 @@ macro_rules! objective {
         }
     };
     (@json $default:expr => $json:literal) => { $json };
+    (@json $default:expr) => { stringify!($default) };
     (@allowed $type:ty, $allowed:expr) => {{
         const ALLOWED: $crate::option::Allowed<$type> = $allowed;
         ALLOWED
     }};
-    (@json $default:expr) => { stringify!($default) };
 }
 pub(crate) use objective;
 

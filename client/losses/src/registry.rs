@@ -17,16 +17,28 @@ use crate::contrastive::{
     pseudo_label_batches, robust_contrastive, scaled_negatives, simple_contrastive, target_anchored, tolerance,
     uniformity,
 };
+use crate::density::{apre, exact_nll, mean_shift, meco, momentum_update, nce, reconstruction_score};
 use crate::distillation::{
     align_gradients, binary_kl, binary_kl_norm, dual_head, f_distill, f_distill_discriminator, f_divergence,
     group_guidance, kl_top, knowledge_distillation, landmark, landmark_assist, soft_landmarks,
 };
 use crate::error::LossError;
 use crate::info::{LossInfo, Objective, Role, TaskKind};
+use crate::metric::metrix;
+use crate::metric::{
+    adaptive_triplet, contrastive, icnn, multi_similarity, proto_triplet, proxy_anchor, triplet, triplet_with_spread,
+};
 use crate::multilabel::comic::{balancer, corrector, modifier};
 use crate::multilabel::{bce, decoupled_softmax, soft_top_k, softmax};
-use crate::regression::{gaussian_nll, huber, mae, mse};
+use crate::regression::aggregate::{aggregate_responses, private_responses};
+use crate::regression::bandit::{inverse_gap, perturbed_regression, projected_step};
+use crate::regression::cauchy_schwarz::{cs_conditional, cs_divergence, cs_ib, cs_qmi};
+use crate::regression::maps::{map_generator, map_gradient};
+use crate::regression::quality::{binary_rank, fidelity, quality_score, soft_level_kl, soft_levels};
+use crate::regression::{gaussian_nll, huber, mae, mse, object_depth};
 use crate::regulariser::{margin_control, signed_measure, weight_distribution, wgsef};
+use crate::segmentation::raters::{energy_distance, frechet, pulaski, sinkhorn, soft_ged};
+use crate::segmentation::{betti, bev_dice, dice, focal_tversky, mip, tversky};
 use crate::state::Remembering;
 use crate::unlearning::flat;
 
@@ -146,6 +158,17 @@ losses! {
         DecoupledSoftmax(decoupled_softmax::Config) = "decoupled_softmax",
         MultilabelSoftmax(softmax::Config) = "multilabel_softmax",
         SoftTopK(soft_top_k::Config) = "soft_top_k",
+        Contrastive(contrastive::Config) = "contrastive",
+        Triplet(triplet::Config) = "triplet",
+        MultiSimilarity(multi_similarity::Config) = "multi_similarity",
+        ProxyAnchor(proxy_anchor::Config) = "proxy_anchor",
+        ProtoTriplet(proto_triplet::Config) = "proto_triplet",
+        Icnn(icnn::Config) = "icnn",
+        AdaptiveTriplet(adaptive_triplet::Config) = "adaptive_triplet",
+        TripletWithSpread(triplet_with_spread::Config) = "triplet_with_spread",
+        MetrixContrastive(metrix::contrastive::Config) = "metrix_contrastive",
+        MetrixMultiSimilarity(metrix::multi_similarity::Config) = "metrix_multi_similarity",
+        MetrixProxyAnchor(metrix::proxy_anchor::Config) = "metrix_proxy_anchor",
         Mse(mse::Config) = "mse",
         Mae(mae::Config) = "mae",
         Huber(huber::Config) = "huber",
@@ -165,6 +188,19 @@ losses! {
         TargetAnchored(target_anchored::Config) = "target_anchored",
         Hydra(hydra::Config) = "hydra",
         MaskedReconstruction(masked_reconstruction::Config) = "masked_reconstruction",
+        ObjectDepth(object_depth::Config) = "object_depth",
+        Dice(dice::Config) = "dice",
+        Tversky(tversky::Config) = "tversky",
+        FocalTversky(focal_tversky::Config) = "focal_tversky",
+        BevDice(bev_dice::Config) = "bev_dice",
+        Mip(mip::Config) = "mip",
+        EnergyDistance(energy_distance::Config) = "energy_distance",
+        Sinkhorn(sinkhorn::Config) = "sinkhorn",
+        Frechet(frechet::Config) = "frechet",
+        SoftGed(soft_ged::Config) = "soft_ged",
+        Pulaski(pulaski::Config) = "pulaski",
+        BettiMatching(betti::loss::Config) = "betti_matching",
+        DiceBettiMatching(betti::with_dice::Config) = "dice_betti_matching",
         KnowledgeDistillation(knowledge_distillation::Config) = "knowledge_distillation",
         BinaryKl(binary_kl::Config) = "binary_kl",
         BinaryKlNorm(binary_kl_norm::Config) = "binary_kl_norm",
@@ -175,6 +211,19 @@ losses! {
         FDistill(f_distill::Config) = "f_distill",
         FDistillDiscriminator(f_distill_discriminator::Config) = "f_distill_discriminator",
         GroupGuidance(group_guidance::Config) = "group_guidance",
+        CsConditional(cs_conditional::Config) = "cs_conditional",
+        CsIb(cs_ib::Config) = "cs_ib",
+        AggregateResponses(aggregate_responses::Config) = "aggregate_responses",
+        PerturbedRegression(perturbed_regression::Config) = "perturbed_regression",
+        SoftLevelKl(soft_level_kl::Config) = "soft_level_kl",
+        Fidelity(fidelity::Config) = "fidelity",
+        BinaryRank(binary_rank::Config) = "binary_rank",
+        QualityScore(quality_score::Config) = "quality_score",
+        MapGenerator(map_generator::Config) = "map_generator",
+        Apre(apre::Config) = "apre",
+        Meco(meco::Config) = "meco",
+        ExactNll(exact_nll::Config) = "exact_nll",
+        Nce(nce::Config) = "nce",
     }
     terms {
         linear_step::Config,
@@ -199,7 +248,18 @@ losses! {
         align_gradients::Config,
         landmark_assist::Config,
         soft_landmarks::Config,
+        cs_qmi::Config,
+        cs_divergence::Config,
+        private_responses::Config,
+        inverse_gap::Config,
+        projected_step::Config,
+        soft_levels::Config,
+        map_gradient::Config,
+        reconstruction_score::Config,
+        mean_shift::Config,
+        momentum_update::Config,
         balancer::Config,
+        betti::error::Config,
     }
 }
 

@@ -15,7 +15,12 @@ use synod_losses::{LossConfig, LossError};
 
 mod classification;
 mod contrastive;
+mod density;
+mod distillation;
+mod metric;
 mod multilabel;
+mod regression;
+mod terms;
 
 /// One loss at one size.
 pub(crate) struct Case {
@@ -53,6 +58,9 @@ impl Case {
 /// Sizes at which losses on logits are measured: samples and classes.
 pub(crate) const LOGITS: [[usize; 2]; 4] = [[32, 10], [32, 1000], [512, 10], [512, 1000]];
 
+/// Sizes at which losses on rows of numbers are measured: samples and values of each.
+pub(crate) const EMBEDDINGS: [[usize; 2]; 2] = [[32, 128], [512, 128]];
+
 /// The device of all cases.
 pub(crate) fn device() -> Device {
     Device::flex().autodiff()
@@ -61,6 +69,11 @@ pub(crate) fn device() -> Device {
 /// Standard normal numbers that record gradients.
 pub(crate) fn normal<const D: usize>(shape: [usize; D]) -> Tensor<D> {
     Tensor::random(shape, Distribution::Normal(0.0, 1.0), &device()).require_grad()
+}
+
+/// Standard normal numbers that record nothing.
+pub(crate) fn constant<const D: usize>(shape: [usize; D]) -> Tensor<D> {
+    normal(shape).detach()
 }
 
 /// Labels in `0..classes`, `[batch]`.
@@ -104,7 +117,16 @@ fn main() {
             name => filter = name.to_owned(),
         }
     }
-    let families = [classification::cases(), contrastive::cases(), multilabel::cases()];
+    let families = [
+        classification::cases(),
+        contrastive::cases(),
+        multilabel::cases(),
+        regression::cases(),
+        metric::cases(),
+        distillation::cases(),
+        density::cases(),
+        terms::cases(),
+    ];
     let cases = families.into_iter().flatten().filter(|case| case.name.contains(&filter));
     if !measured {
         // Run by a test: that it runs is all that matters.

@@ -35,7 +35,7 @@
 //! let scores = Tensor::<1>::from_data([0.5, -0.5], &device);
 //! let labels = Tensor::<1, Int>::from_data([1, 1], &device);
 //! let normals = Tensor::<1>::from_data([3.0, -3.0], &device);
-//! let values = ensloss(scores, labels, normals, &Config::default())?.try_into_vec_as::<f32>().expect("on the CPU");
+//! let values = ensloss(scores, &labels, &normals, &Config::default())?.try_into_vec_as::<f32>().expect("on the CPU");
 //! assert!((values[1] - 0.5).abs() < 1e-5);
 //! # Ok::<(), synod_losses::LossError>(())
 //! ```
@@ -119,11 +119,11 @@ impl Objective for Config {
 /// [`LossError::NotFinite`].
 pub fn ensloss(
     scores: Tensor<1>,
-    labels: Tensor<1, Int>,
-    normals: Tensor<1>,
+    labels: &Tensor<1, Int>,
+    normals: &Tensor<1>,
     config: &Config,
 ) -> Result<Tensor<1>, LossError> {
-    let signed = signed_derivatives(&scores, &labels, &normals, config)?;
+    let signed = signed_derivatives(&scores, labels, normals, config)?;
     let weights: Vec<f64> = signed.iter().map(|(sign, g)| sign * g).collect();
     Ok(constants(&scores, &weights) * scores)
 }

@@ -75,7 +75,7 @@ fn drawn(inputs: &Inputs<'_>) -> Result<Outcome, GoldenError> {
     let config = inputs.config::<ensloss::Config>()?;
     let (scores, normals, labels) = (inputs.tensor("scores")?, inputs.tensor("normals")?, inputs.labels("labels", 2)?);
     let derivatives = inputs.at(ensloss::derivatives(&scores, &labels, &normals, &config))?;
-    let values = inputs.at(ensloss::ensloss(scores, labels, normals, &config))?;
+    let values = inputs.at(ensloss::ensloss(scores, &labels, &normals, &config))?;
     Ok(Outcome::loss(values.mean()).with_values("derivatives", derivatives))
 }
 

@@ -6,14 +6,12 @@ use super::format::GoldenError;
 use super::inputs::{Inputs, numbers};
 use crate::calibration;
 use crate::classification::{self, per_sample, softmax_objective};
-use crate::contrastive;
-use crate::distillation;
 use crate::error::LossError;
-use crate::multilabel;
 use crate::reduce::{Reduction, reduce_weighted};
 use crate::registry::LossConfig;
 use crate::regulariser;
 use crate::unlearning;
+use crate::{contrastive, density, distillation, metric, multilabel, regression, segmentation};
 
 /// Computes one objective of golden files.
 pub(crate) struct Evaluator {
@@ -50,8 +48,12 @@ const FAMILIES: &[&[Evaluator]] = &[
     multilabel::GOLDEN,
     calibration::GOLDEN,
     distillation::GOLDEN,
+    density::GOLDEN,
+    regression::GOLDEN,
     regulariser::GOLDEN,
     unlearning::GOLDEN,
+    metric::GOLDEN,
+    segmentation::GOLDEN,
 ];
 
 /// The evaluators of `objective` in files about `subject`: those of that subject, or else those for any file, or else

@@ -94,6 +94,6 @@ fn measure(inputs: &Inputs<'_>) -> Result<Outcome, GoldenError> {
     let rows =
         points.iter().flat_map(|point| [numbers[2 * point.x], numbers[2 * point.y + 1], point.multiplicity as f64]);
     let rows: Vec<f64> = rows.collect();
-    let parts = inputs.at(signed_measure::signed_measure_loss(values, &edges, centres, target, &config))?;
+    let parts = inputs.at(signed_measure::signed_measure_loss(&values, &edges, &centres, target, &config))?;
     Outcome::loss(parts.loss).with_values("points", rows).with(inputs, "feature", parts.feature)
 }

@@ -101,16 +101,16 @@ pub struct Parts {
 /// # Errors
 /// As [`signed_measure`]; [`LossError::Shape`] also for centres and targets.
 pub fn signed_measure_loss(
-    values: Tensor<2>,
+    values: &Tensor<2>,
     edges: &[[usize; 2]],
-    centres: Tensor<2>,
+    centres: &Tensor<2>,
     target: Tensor<1>,
     config: &Config,
 ) -> Result<Parts, LossError> {
-    let points = signed_measure(&values, edges, config)?;
-    let [bumps, _] = two_columns("centres", &centres)?;
+    let points = signed_measure(values, edges, config)?;
+    let [bumps, _] = two_columns("centres", centres)?;
     check::vector(NAME, "target", &target, bumps)?;
-    let feature = feature(&values, &points, centres, config.sigma);
+    let feature = feature(values, &points, centres, config.sigma);
     Ok(Parts { loss: (feature.clone() - target).square().mean(), feature })
 }
 
@@ -157,7 +157,7 @@ fn two_columns(name: &'static str, tensor: &Tensor<2>) -> Result<[usize; 2], Los
 }
 
 /// Bumps of the points at each centre, `[bumps]`.
-fn feature(values: &Tensor<2>, points: &[Point], centres: Tensor<2>, sigma: f64) -> Tensor<1> {
+fn feature(values: &Tensor<2>, points: &[Point], centres: &Tensor<2>, sigma: f64) -> Tensor<1> {
     let [bumps, _] = centres.dims();
     let count = points.len();
     if count == 0 {

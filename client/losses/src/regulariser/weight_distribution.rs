@@ -85,7 +85,7 @@ pub fn weight_distribution(layers: &[Tensor<1>], config: &Config) -> Result<Part
             return Err(LossError::Shape { loss: NAME, tensor: "a layer's weights", expected, found });
         }
         // Neither moment depends on this shift, so neither does its gradient.
-        let shifted = layer.clone() - layer.clone().detach().slice([0..1]);
+        let shifted = layer.clone() - layer.clone().detach().slice(0..1);
         let centred = shifted.clone() - shifted.mean();
         let variance = centred.clone().square().sum() / (count - 1) as f64;
         let flat = variance.clone().equal_scalar(0.0);

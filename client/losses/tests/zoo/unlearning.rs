@@ -27,7 +27,7 @@ fn answers(logits: &[f64], labels: &[i64], [batch, positions]: [usize; 2]) -> An
 fn at(p_template: f64, p_forget: f64, divergence: Divergence) -> f64 {
     let of = |p: f64| answers(&[p.ln(), (1.0 - p).ln()], &[0], [1, 1]);
     let config = Config::default().with_divergence(divergence);
-    numbers(flat(of(p_template), of(p_forget), &config).unwrap().loss)[0]
+    numbers(flat(of(p_template), of(p_forget), &config).expect("the inputs are valid").loss)[0]
 }
 
 /// The divergence's `f`, whose conjugate `sup_u (u t - f(u))` the loss must have at `t = g(v)`.

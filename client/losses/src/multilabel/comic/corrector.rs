@@ -39,13 +39,14 @@
 //! # Ok::<(), synod_losses::LossError>(())
 //! ```
 
-use burn::tensor::{DType, Tensor, activation::sigmoid};
+use burn::tensor::{Tensor, activation::sigmoid};
 use serde::{Deserialize, Serialize};
 
 use super::modifier::{COUNTS, clipped, counts, focused, site_counts};
 use super::prior::{Prior, check_counts};
 use crate::check;
-use crate::error::{ConfigError, LossError, to_f64};
+use crate::error::{ConfigError, LossError};
+use crate::host::read_finite;
 use crate::info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
 use crate::option::{not_negative, positive, require};
 use crate::reduce::{Reduction, reduce};
@@ -256,10 +257,7 @@ impl Remembering for Config {
         let class_counts = site_counts(memory, RUNNING, &outputs)?;
         let corrected = corrector(outputs, targets.matrix(NAME)?, Some(class_counts), self)?;
         if let Some(counts) = corrected.class_counts {
-            let data = counts
-                .try_into_data()
-                .map_err(|error| LossError::Read { tensor: RUNNING, reason: error.to_string() })?;
-            let counts = to_f64(RUNNING, &data.convert_dtype(DType::F64))?;
+            let counts = read_finite(RUNNING, &counts)?;
             let counts: Vec<f32> = counts.iter().map(|&count| count as f32).collect();
             memory.state().set_site(RUNNING, &counts)?;
         }

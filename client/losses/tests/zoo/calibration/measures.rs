@@ -87,7 +87,7 @@ fn what_does_not_fit_is_refused() {
     assert!(matches!(calibration_error(&broken, &labels(&[0]), &Default::default()), Err(LossError::NotFinite { .. })));
     assert!(matches!(fit_temperature(&broken, &labels(&[0]), &Default::default()), Err(LossError::NotFinite { .. })));
     let none = one.slice([0..0, 0..2]);
-    let empty = fit_temperature(&none, &labels(&[0]).slice([0..0]), &Default::default());
+    let empty = fit_temperature(&none, &labels(&[0]).slice(0..0), &Default::default());
     assert!(matches!(empty, Err(LossError::EmptyBatch { .. })));
     assert!(calibration_error::Config::default().with_bins(0).validate().is_err());
     assert!(calibration_error::Config::default().with_bins(10_001).validate().is_err());

@@ -44,7 +44,7 @@ fn laws_of_the_derivatives() {
         assert_eq!(derivatives(&vector(&scores), &labels(&classes), &vector(&permuted), &config).unwrap(), g);
 
         let at = vector(&scores);
-        let values = ensloss(at.clone(), labels(&classes), vector(&normals), &config).unwrap();
+        let values = ensloss(at.clone(), &labels(&classes), &vector(&normals), &config).unwrap();
         let slopes = numbers(at.grad(&values.sum().backward()).unwrap());
         let expected: Vec<f64> = g.iter().zip(&classes).map(|(g, label)| g * (2 * label - 1) as f64).collect();
         assert_close("gradient", &slopes, &expected, 1e-12);
@@ -57,7 +57,7 @@ fn degenerate_batches_are_values_or_errors() {
     let one = derivatives(&vector(&[1e3]), &labels(&[1]), &vector(&[9.0]), &config).unwrap();
     assert_close("base 0, capped", &one, &[-1e-3 - 1e-6], 1e-12);
     let refuse = |scores: &[f64], classes: &[i64], normals: &[f64]| {
-        ensloss(vector(scores), labels(classes), vector(normals), &config).unwrap_err()
+        ensloss(vector(scores), &labels(classes), &vector(normals), &config).unwrap_err()
     };
     assert!(matches!(refuse(&[1.0], &[2], &[0.0]), LossError::Label { label: 2, .. }));
     assert!(matches!(refuse(&[1.0], &[-1], &[0.0]), LossError::Label { label: -1, .. }));
@@ -65,8 +65,8 @@ fn degenerate_batches_are_values_or_errors() {
     assert!(matches!(refuse(&[1.0, 1.0], &[1], &[0.0, 1.0]), LossError::Shape { tensor: "labels", .. }));
     assert!(matches!(refuse(&[f64::NAN], &[1], &[0.0]), LossError::NotFinite { tensor: "scores", .. }));
     assert!(matches!(refuse(&[1.0], &[1], &[f64::INFINITY]), LossError::NotFinite { tensor: "normals", .. }));
-    let empty = vector(&[0.0]).slice([0..0]);
-    assert!(matches!(ensloss(empty.clone(), labels(&[0]), empty, &config), Err(LossError::EmptyBatch { .. })));
+    let empty = vector(&[0.0]).slice(0..0);
+    assert!(matches!(ensloss(empty.clone(), &labels(&[0]), &empty, &config), Err(LossError::EmptyBatch { .. })));
     for config in [Config::default().with_lambda(1.1), Config::default().with_cap(0.0)] {
         assert!(config.validate().is_err());
     }

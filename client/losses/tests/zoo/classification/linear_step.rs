@@ -113,7 +113,7 @@ fn what_does_not_fit_is_refused() {
     let config = Config::default();
     let error = optimise(&[(features.clone(), labels.clone())], &[0.0], 1, &config).unwrap_err();
     assert!(matches!(error, LossError::Shape { tensor: "theta", .. }), "{error}");
-    let short = labels.clone().slice([0..1]);
+    let short = labels.clone().slice(0..1);
     assert!(matches!(sums(&features, &short, &[0.0; 2], 0, &config), Err(LossError::Shape { tensor: "labels", .. })));
     assert!(matches!(optimise(&[], &[0.0], 1, &config), Err(LossError::EmptyBatch { .. })));
     let wide = sums(&features, &labels, &[0.0; 2], 0, &config).unwrap();

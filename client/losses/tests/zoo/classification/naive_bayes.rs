@@ -14,7 +14,7 @@ fn statistics(values: &[f64], labels: &[i64], classes: usize) -> Result<Statisti
 }
 
 fn head(values: &[f64], labels: &[i64], classes: usize, config: &Config) -> Head {
-    statistics(values, labels, classes).unwrap().head(config).unwrap()
+    statistics(values, labels, classes).expect("the inputs are valid").head(config).expect("the inputs are valid")
 }
 
 #[test]

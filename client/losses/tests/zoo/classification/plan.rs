@@ -30,7 +30,7 @@ fn variants() -> Vec<LossConfig> {
 }
 
 fn configured(name: &str, options: serde_json::Value) -> LossConfig {
-    LossConfig::from_name(name, options).unwrap()
+    LossConfig::from_name(name, options).expect("the inputs are valid")
 }
 
 fn log_sum_exp(values: &[f64]) -> f64 {
@@ -85,12 +85,12 @@ fn naive(loss: &LossConfig, row: &[f64], label: usize) -> f64 {
             (config.a * (config.b - z)).exp().ln_1p() / config.a
         }
         LossConfig::LdrKl(config) => {
-            let name = serde_json::to_value(config.normalise).unwrap();
-            robust(&normalised(row, name.as_str().unwrap()), label, config.lambda, config.margin)
+            let name = serde_json::to_value(config.normalise).expect("the inputs are valid");
+            robust(&normalised(row, name.as_str().expect("the inputs are valid")), label, config.lambda, config.margin)
         }
         LossConfig::AldrKl(config) => {
-            let name = serde_json::to_value(config.normalise).unwrap();
-            let f = normalised(row, name.as_str().unwrap());
+            let name = serde_json::to_value(config.normalise).expect("the inputs are valid");
+            let f = normalised(row, name.as_str().expect("the inputs are valid"));
             let lambda = adapted(&f, config.lambda0, config.lambda0, config.alpha);
             let penalty = config.alpha * (f.len() as f64).ln() / (2.0 * config.lambda0);
             robust(&f, label, lambda, config.margin) - penalty * (lambda - config.lambda0).powi(2)
@@ -101,7 +101,7 @@ fn naive(loss: &LossConfig, row: &[f64], label: usize) -> f64 {
 
 fn values(batch: &Batch, loss: &LossConfig) -> Vec<f64> {
     let (logits, labels) = batch.tensors(DType::F64);
-    numbers(per_sample(logits, labels, loss).unwrap())
+    numbers(per_sample(logits, labels, loss).expect("the inputs are valid"))
 }
 
 fn gradient(batch: &Batch, loss: &LossConfig) -> Vec<f64> {
@@ -174,7 +174,7 @@ fn one_class_and_empty_batches_are_refused() {
         let error = softmax_objective(logits, labels, &loss, None).unwrap_err();
         assert!(error.to_string().contains("at least 2 classes"), "{error}");
         let (logits, labels) = batch(2, 3).tensors(DType::F32);
-        let empty = softmax_objective(logits.slice([0..0, 0..3]), labels.slice([0..0]), &loss, None);
+        let empty = softmax_objective(logits.slice([0..0, 0..3]), labels.slice(0..0), &loss, None);
         assert!(matches!(empty, Err(LossError::EmptyBatch { .. })), "{loss:?}");
     }
 }

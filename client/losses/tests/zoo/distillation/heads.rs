@@ -13,7 +13,7 @@ fn labels(labels: &[i64]) -> Tensor<1, Int> {
 
 fn entropy(logits: &[f64], shape: [usize; 2], targets: &[i64]) -> Vec<f64> {
     let config = cross_entropy::Config::default();
-    numbers(cross_entropy::cross_entropy(leaf(logits, shape), labels(targets), &config).unwrap())
+    numbers(cross_entropy::cross_entropy(leaf(logits, shape), labels(targets), &config).expect("the batch is valid"))
 }
 
 fn softened(student: &[f64], teacher: &[f64], t: f64) -> f64 {

@@ -22,7 +22,7 @@ fn options(name: &str) -> serde_json::Value {
 fn losses() -> Vec<LossConfig> {
     ["decoupled_softmax", "multilabel_softmax", "soft_top_k"]
         .into_iter()
-        .map(|name| LossConfig::from_name(name, options(name)).unwrap())
+        .map(|name| LossConfig::from_name(name, options(name)).expect("the options are valid"))
         .collect()
 }
 

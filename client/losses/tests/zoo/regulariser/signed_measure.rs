@@ -1,5 +1,6 @@
 //! Signed measures of two fields on a graph.
 
+use burn::tensor::Tensor;
 use synod_losses::regulariser::signed_measure::{Config, Kind, Point, signed_measure, signed_measure_loss};
 use synod_losses::{LossError, Objective};
 
@@ -13,7 +14,7 @@ const EDGES: [[usize; 2]; 13] =
 
 fn points(values: &[f64], edges: &[[usize; 2]], kind: Kind) -> Vec<Point> {
     let config = Config::default().with_kind(kind);
-    signed_measure(&leaf(values, [values.len() / 2, 2]), edges, &config).unwrap()
+    signed_measure(&leaf(values, [values.len() / 2, 2]), edges, &config).expect("the inputs are valid")
 }
 
 /// Components and Euler number of what is present at a place, by walking the graph.
@@ -69,9 +70,9 @@ fn gradients_equal_finite_differences_and_translation_changes_nothing() {
     let (values, centres, target) = (noise(18, 10), noise(8, 11), noise(4, 12));
     for kind in KINDS {
         let config = Config::default().with_kind(kind).with_sigma(0.8);
-        let loss = |values, centres: &[f64]| {
+        let loss = |values: Tensor<2>, centres: &[f64]| {
             let centres = leaf(centres, [4, 2]);
-            signed_measure_loss(values, &EDGES, centres, leaf(&target, [4]), &config).unwrap().loss
+            signed_measure_loss(&values, &EDGES, &centres, leaf(&target, [4]), &config).unwrap().loss
         };
         assert_gradient(&format!("{kind:?}"), &values, [9, 2], 1e-5, |values| loss(values, &centres));
         let moved = |values: &[f64]| values.iter().map(|value| value + 2.5).collect::<Vec<_>>();
@@ -79,8 +80,13 @@ fn gradients_equal_finite_differences_and_translation_changes_nothing() {
         assert_close("translation", &numbers(there), &numbers(loss(leaf(&values, [9, 2]), &centres)), 1e-9);
         let relabelled: Vec<f64> = values.chunks(2).rev().flatten().copied().collect();
         let edges = EDGES.map(|edge| edge.map(|vertex| 8 - vertex));
-        let again =
-            signed_measure_loss(leaf(&relabelled, [9, 2]), &edges, leaf(&centres, [4, 2]), leaf(&target, [4]), &config);
+        let again = signed_measure_loss(
+            &leaf(&relabelled, [9, 2]),
+            &edges,
+            &leaf(&centres, [4, 2]),
+            leaf(&target, [4]),
+            &config,
+        );
         assert_close("names", &numbers(again.unwrap().loss), &numbers(loss(leaf(&values, [9, 2]), &centres)), 1e-9);
     }
 }
@@ -100,7 +106,7 @@ fn what_does_not_fit_is_refused() {
     let many = leaf(&vec![0.0; (1 << 16) + 2], [(1 << 15) + 1, 2]);
     assert!(matches!(signed_measure(&many, &[], &config), Err(LossError::Value { .. })));
     assert!(signed_measure(&many, &[], &config.clone().with_kind(Kind::Euler)).is_ok());
-    let short = signed_measure_loss(values(), &[], leaf(&[0.0; 2], [1, 2]), leaf(&[0.0; 2], [2]), &config);
+    let short = signed_measure_loss(&values(), &[], &leaf(&[0.0; 2], [1, 2]), leaf(&[0.0; 2], [2]), &config);
     assert!(matches!(short, Err(LossError::Shape { tensor: "target", .. })));
     assert!(config.with_sigma(0.0).validate().is_err());
 }

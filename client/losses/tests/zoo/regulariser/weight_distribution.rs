@@ -7,7 +7,7 @@ use synod_losses::{LossError, Objective};
 use crate::support::{assert_close, assert_gradient, leaf, noise, numbers};
 
 fn term(layers: &[Tensor<1>], config: &Config) -> Tensor<1> {
-    weight_distribution(layers, config).unwrap().total(config)
+    weight_distribution(layers, config).expect("the inputs are valid").total(config)
 }
 
 /// Skewness and kurtosis of the card.

@@ -7,7 +7,7 @@ use crate::support::{assert_close, assert_gradient, leaf, noise, numbers};
 
 fn groups(costs: &[f64]) -> Groups {
     // Every group has entries: entry i is in group i modulo their number.
-    Groups::new((0..10).map(|entry| entry % costs.len()).collect(), costs.to_vec()).unwrap()
+    Groups::new((0..10).map(|entry| entry % costs.len()).collect(), costs.to_vec()).expect("the inputs are valid")
 }
 
 fn with(k: f64, lambda: f64) -> Config {
@@ -15,7 +15,7 @@ fn with(k: f64, lambda: f64) -> Config {
 }
 
 fn value(weights: &[f64], groups: &Groups, config: &Config) -> f64 {
-    numbers(wgsef(leaf(weights, [weights.len()]), groups, config).unwrap())[0]
+    numbers(wgsef(leaf(weights, [weights.len()]), groups, config).expect("the inputs are valid"))[0]
 }
 
 fn half_square(x: &[f64]) -> f64 {
