@@ -22,4 +22,6 @@ pub use error::TrainError;
 pub use trainer::{Assignment, StepReport, Trained, Trainer};
 
 #[cfg(test)]
+mod algorithm_tests;
+#[cfg(test)]
 mod tests;

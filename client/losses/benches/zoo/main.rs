@@ -20,6 +20,7 @@ mod distillation;
 mod metric;
 mod multilabel;
 mod regression;
+mod segmentation;
 mod terms;
 
 /// One loss at one size.
@@ -119,10 +120,11 @@ fn main() {
     }
     let families = [
         classification::cases(),
-        contrastive::cases(),
         multilabel::cases(),
         regression::cases(),
         metric::cases(),
+        contrastive::cases(),
+        segmentation::cases(),
         distillation::cases(),
         density::cases(),
         terms::cases(),

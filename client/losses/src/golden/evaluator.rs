@@ -6,12 +6,13 @@ use super::format::GoldenError;
 use super::inputs::{Inputs, numbers};
 use crate::calibration;
 use crate::classification::{self, per_sample, softmax_objective};
+use crate::contrastive;
 use crate::error::LossError;
 use crate::reduce::{Reduction, reduce_weighted};
 use crate::registry::LossConfig;
 use crate::regulariser;
 use crate::unlearning;
-use crate::{contrastive, density, distillation, metric, multilabel, regression, segmentation};
+use crate::{density, distillation, metric, multilabel, regression, segmentation};
 
 /// Computes one objective of golden files.
 pub(crate) struct Evaluator {
@@ -44,16 +45,16 @@ impl Evaluator {
 const FAMILIES: &[&[Evaluator]] = &[
     classification::GOLDEN,
     classification::hyp_oc::GOLDEN,
-    contrastive::GOLDEN,
-    multilabel::GOLDEN,
     calibration::GOLDEN,
+    multilabel::GOLDEN,
+    metric::GOLDEN,
+    contrastive::GOLDEN,
     distillation::GOLDEN,
-    density::GOLDEN,
     regression::GOLDEN,
+    density::GOLDEN,
+    segmentation::GOLDEN,
     regulariser::GOLDEN,
     unlearning::GOLDEN,
-    metric::GOLDEN,
-    segmentation::GOLDEN,
 ];
 
 /// The evaluators of `objective` in files about `subject`: those of that subject, or else those for any file, or else

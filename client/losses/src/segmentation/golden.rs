@@ -100,7 +100,7 @@ fn projected(inputs: &Inputs<'_>) -> Result<Outcome, GoldenError> {
     };
     let given = |name: &str| if inputs.has(name) { inputs.constant(name).map(Some) } else { Ok(None) };
     let projections = Projections { z: given("target_mip_z")?, y: given("target_mip_y")?, x: given("target_mip_x")? };
-    let compared = inputs.at(mip(logits, inputs.constant("target")?, &projections, &inputs.config()?))?;
+    let compared = inputs.at(mip(&logits, inputs.constant("target")?, &projections, &inputs.config()?))?;
     Outcome::loss(compared.loss).with(inputs, "segmentation", compared.segmentation)?.with(inputs, "mip", compared.mip)
 }
 

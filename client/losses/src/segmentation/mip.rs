@@ -35,7 +35,7 @@
 //! let device = Device::flex();
 //! let targets = Tensor::<4>::from_data([[[[1.0, 0.0]]]], &device);
 //! let logits = ((targets.clone() - 0.5) * 2000.0).reshape([1, 1, 1, 1, 2]);
-//! let compared = mip(logits, targets, &Projections::default(), &Config::default())?;
+//! let compared = mip(&logits, targets, &Projections::default(), &Config::default())?;
 //! assert_eq!(compared.loss.into_scalar::<f32>(), 0.0);
 //! # Ok::<(), synod_losses::LossError>(())
 //! ```
@@ -218,12 +218,12 @@ pub struct Compared {
 /// # Errors
 /// [`LossError::EmptyBatch`] and [`LossError::Shape`].
 pub fn mip(
-    logits: Tensor<5>,
+    logits: &Tensor<5>,
     targets: Tensor<4>,
     projections: &Projections,
     config: &Config,
 ) -> Result<Compared, LossError> {
-    let [batch, depth, height, width] = check(&logits, &targets, config)?;
+    let [batch, depth, height, width] = check(logits, &targets, config)?;
     let shape = targets.dims();
     let masks = axes(config.axis)
         .iter()

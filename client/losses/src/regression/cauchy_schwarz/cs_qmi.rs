@@ -16,7 +16,8 @@
 //! gradient.
 //!
 //! # Choices
-//! In bits. No sum here can vanish, because every row is its own neighbour.
+//! In bits. No sum here can vanish, because every row is its own neighbour. Kernels are kept less 1, so that nearly
+//! constant sides have exact values, too.
 //!
 //! # Source
 //! Yu, Yu, Løkse, Jenssen, Príncipe: Cauchy-Schwarz Divergence Information Bottleneck for Regression, ICLR 2024,
@@ -40,6 +41,7 @@ use burn::tensor::Tensor;
 use super::kernel::{check_rows, log_kernel};
 use crate::error::LossError;
 use crate::option::{POSITIVE, objective};
+use crate::stable::expm1;
 
 objective! {
     "cs_qmi", family: "regression", file: "cs_qmi.rs", role: Term, tasks: [RegressionInContext], remembers: None,
@@ -74,13 +76,16 @@ pub fn cs_qmi_normalised(a: Tensor<2>, b: Tensor<2>, config: &Config) -> Result<
     Ok((information(&a, &b) / scale).mask_fill(constant, 0.0))
 }
 
+/// The kernel matrix less 1, which keeps its digits where a side is nearly constant.
 fn kernel(rows: Tensor<2>, config: &Config) -> Tensor<2> {
-    log_kernel(rows.clone(), rows, config.sigma).exp()
+    expm1(log_kernel(rows.clone(), rows, config.sigma))
 }
 
+/// From kernel matrices less 1: products less 1 are `k + l + k l`.
 fn information(k: &Tensor<2>, l: &Tensor<2>) -> Tensor<1> {
-    let joint = (k.clone() * l.clone()).mean();
-    let apart = k.clone().mean() * l.clone().mean();
-    let between = (k.clone().mean_dim(0) * l.clone().mean_dim(0)).mean();
-    (joint.log() + apart.log() - between.log() * 2.0) / LN_2
+    let product = |k: Tensor<2>, l: Tensor<2>| k.clone() * l.clone() + k + l;
+    let joint = product(k.clone(), l.clone()).mean().log1p();
+    let apart = k.clone().mean().log1p() + l.clone().mean().log1p();
+    let between = product(k.clone().mean_dim(0), l.clone().mean_dim(0)).mean().log1p();
+    (joint + apart - between * 2.0) / LN_2
 }

@@ -109,7 +109,34 @@ fn scaled(difference: Tensor<1>, variance: Tensor<1>) -> Tensor<1> {
     difference / ((variance + EPSILON) * 2.0).sqrt()
 }
 
-/// `(1 + erf(z)) / 2`.
+/// Up to here `(1 + erf(z)) / 2` keeps its digits.
+const NEAR: f64 = 1.0;
+
+/// `(1 + erf(z)) / 2`, and as exact when it is near 0, where the sum would cancel.
 pub(super) fn chance(z: Tensor<1>) -> Tensor<1> {
-    (z.erf() + 1.0) * 0.5
+    let far = z.clone().abs().greater_scalar(NEAR);
+    let near = (z.clone().mask_fill(far.clone(), 0.0).erf() + 1.0) * 0.5;
+    let tail = half_erfc(z.clone().abs().clamp_min(NEAR));
+    let tail = tail.clone().mask_where(z.greater_scalar(0.0), tail.neg() + 1.0);
+    near.mask_where(far, tail)
+}
+
+/// `erfc(x) / 2` for `x >= 0` with a relative error below 1.2e-7: a polynomial in `t = 1 / (1 + x / 2)` in the exponent,
+/// from Press et al., Numerical Recipes, section 6.2.
+fn half_erfc(x: Tensor<1>) -> Tensor<1> {
+    const COEFFICIENTS: [f64; 9] = [
+        0.170_872_77,
+        -0.822_152_23,
+        1.488_515_87,
+        -1.135_203_98,
+        0.278_868_07,
+        -0.186_288_06,
+        0.096_784_18,
+        0.374_091_96,
+        1.000_023_68,
+    ];
+    let t = (x.clone() * 0.5 + 1.0).recip();
+    let polynomial = COEFFICIENTS.iter().fold(t.zeros_like(), |sum, coefficient| (sum + *coefficient) * t.clone());
+    let exponent = polynomial - x.clone() * x - 1.265_512_23;
+    t * exponent.exp() * 0.5
 }

@@ -67,7 +67,7 @@ impl Grid {
 
     /// The two pixels of an edge.
     pub(super) fn ends(self, edge: usize) -> [usize; 2] {
-        let step = if edge / self.columns % 2 == 0 { 1 } else { self.columns };
+        let step = if (edge / self.columns).is_multiple_of(2) { 1 } else { self.columns };
         [edge - step, edge + step]
     }
 

@@ -72,7 +72,8 @@ fn compare_in(
     let [of_prediction, of_target, of_both] = [prediction, target, both].map(|image| Barcode::new(image, direction));
     let mut compared =
         Compared { loss: 0.0, gradient: vec![0.0; prediction.pixels.len()], counts: BarCounts::default() };
-    for dimension in 0..2 {
+    for (dimension, &counts) in dimensions.iter().enumerate() {
+        let weight = f64::from(u8::from(counts));
         let links = of_both.bars[dimension].len();
         let mut target_of_link = vec![None; links];
         let target_links = of_target.links(&of_both, dimension);
@@ -85,7 +86,6 @@ fn compare_in(
         for (bar, link) in of_prediction.links(&of_both, dimension).into_iter().enumerate() {
             let partner = link.and_then(|link| target_of_link[link]);
             let mine = of_prediction.ends(dimension, bar, direction);
-            let weight = if dimensions[dimension] { 1.0 } else { 0.0 };
             let slope = match partner {
                 Some(partner) => {
                     left[partner] = false;
@@ -110,9 +110,7 @@ fn compare_in(
         for (bar, _) in left.iter().enumerate().filter(|(_, left)| **left) {
             compared.counts.unmatched_target[dimension] += 1;
             let theirs = of_target.ends(dimension, bar, direction);
-            if dimensions[dimension] {
-                compared.loss += (theirs.birth - theirs.death).powi(2);
-            }
+            compared.loss += weight * (theirs.birth - theirs.death).powi(2);
         }
     }
     compared

@@ -153,3 +153,17 @@ fn the_divergence_of_two_samples_equals_a_naive_loop() {
     let other = cs_divergence(leaf(&p, [5, 2]), leaf(&q, [2, 3]), &Default::default());
     assert!(matches!(other, Err(LossError::Shape { .. })));
 }
+
+/// All kernels are nearly 1 here, and their differences from 1 carry the information.
+#[test]
+fn nearly_constant_sides_keep_their_digits_in_single_precision() {
+    let small = |seed| noise(6, seed).into_iter().map(|x| f64::from((x * 0.1) as f32)).collect::<Vec<f64>>();
+    let single = |values: &[f64]| {
+        let data = TensorData::new(values.to_vec(), [6, 1]);
+        Tensor::<2>::from_data(data, (&Device::flex(), DType::F32))
+    };
+    let (a, b) = (small(1), small(3));
+    let expected = naive_qmi(&a, &b, 6);
+    let found = numbers(cs_qmi(single(&a), single(&b), &Default::default()).unwrap())[0];
+    assert!(expected < 1e-3 && (found - expected).abs() < 1e-3 * expected, "{found} instead of {expected}");
+}

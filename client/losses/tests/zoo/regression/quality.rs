@@ -183,3 +183,25 @@ fn soft_levels_at_the_ends_and_in_the_middle() {
     }
     assert!(matches!(soft_levels::soft_levels(&[3.0], &[], &Default::default()), Err(LossError::Shape { .. })));
 }
+
+/// The chance of the unlikely order is far below 1, of which it is the rest.
+#[test]
+fn unlikely_orders_keep_their_digits_in_single_precision() {
+    let config = fidelity::Config::default().with_fix_std(false).with_detach_std(false);
+    let run = |dtype| {
+        let tensor = |values: &[f64]| leaf(values, [1, 5]).cast(dtype).detach();
+        let one = |value: f64| leaf(&[value], [1]).cast(dtype).detach();
+        let live = tensor(&[9.0, 2.0, 1.0, 0.0, 0.0]).require_grad();
+        let a = Side { logits: live.clone(), score: one(3.0), std: one(1.0) };
+        let b = Side { logits: tensor(&[0.0, 1.0, 2.0, 9.0, 0.0]), score: one(3.5), std: one(1.0) };
+        let values = fidelity::fidelity(a, b, &Levels::new([0, 1, 2, 3, 4]).unwrap(), &config).unwrap();
+        let unlikely = 1.0 - numbers(values.prediction.clone())[0];
+        assert!(unlikely < 1e-6, "{unlikely}");
+        (numbers(values.loss.clone())[0], numbers(live.grad(&values.loss.backward()).unwrap()))
+    };
+    let (double, single) = (run(burn::tensor::DType::F64), run(burn::tensor::DType::F32));
+    assert_close("loss", &[single.0], &[double.0], 1e-5);
+    for (single, double) in single.1.iter().zip(&double.1) {
+        assert!((single - double).abs() <= 1e-3 * double.abs() + 1e-9, "{single} instead of {double}");
+    }
+}

@@ -93,7 +93,7 @@ fn certain_and_empty_masks_have_finite_values_and_gradients() {
         }
         let leaf = at();
         let volume = mip(
-            leaf.clone().reshape([1, 1, 2, 3, 4]),
+            &leaf.clone().reshape([1, 1, 2, 3, 4]),
             masks().reshape([1, 2, 3, 4]),
             &Default::default(),
             &every_axis(1),
@@ -170,7 +170,7 @@ fn projections_equal_a_loop_and_their_gradients_differences() {
         expected[1] += (0..3).map(|axis| ratio * power(&largest(volume, axis), &largest(&targets, axis))).sum::<f64>();
     }
     let compared =
-        |at: Tensor<5>| mip(at, leaf(&targets, [1, 2, 3, 2]), &Projections::default(), &every_axis(2)).unwrap();
+        |at: Tensor<5>| mip(&at, leaf(&targets, [1, 2, 3, 2]), &Projections::default(), &every_axis(2)).unwrap();
     let found = compared(leaf(&logits, VOLUME));
     assert_close("segmentation", &numbers(found.segmentation), &expected[..1], 1e-10);
     assert_close("mip", &numbers(found.mip), &expected[1..], 1e-10);
@@ -183,7 +183,7 @@ fn only_the_largest_voxel_of_a_ray_has_a_gradient_shared_among_equals() {
     let config = mip::Config::default().with_w_seg(0.0);
     let gradient = |logits: &[f64]| {
         let at = leaf(logits, [1, 1, 3, 1, 2]);
-        let loss = mip(at.clone(), leaf(&mask(6, 4), [1, 3, 1, 2]), &Projections::default(), &config).unwrap().loss;
+        let loss = mip(&at, leaf(&mask(6, 4), [1, 3, 1, 2]), &Projections::default(), &config).unwrap().loss;
         numbers(at.grad(&loss.backward()).unwrap())
     };
     let slopes = gradient(&[0.1, 0.4, 0.3, 0.2, 0.2, 0.3]);
@@ -196,13 +196,13 @@ fn only_the_largest_voxel_of_a_ray_has_a_gradient_shared_among_equals() {
 fn given_projections_replace_those_of_the_patch_and_other_shapes_are_refused() {
     let (logits, targets) = (|| leaf(&noise(12, 3), [1, 1, 2, 3, 2]), || leaf(&mask(12, 4), [1, 2, 3, 2]));
     let config = mip::Config::default();
-    let with = |z: Tensor<3>| mip(logits(), targets(), &Projections { z: Some(z), ..Projections::default() }, &config);
+    let with = |z: Tensor<3>| mip(&logits(), targets(), &Projections { z: Some(z), ..Projections::default() }, &config);
     let own = targets().max_dim(1).reshape([1, 3, 2]);
-    let plain = numbers(mip(logits(), targets(), &Projections::default(), &config).unwrap().loss);
+    let plain = numbers(mip(&logits(), targets(), &Projections::default(), &config).unwrap().loss);
     assert_close("its own", &numbers(with(own.clone()).unwrap().loss), &plain, 1e-12);
     let other = numbers(with(own.neg() + 1.0).unwrap().loss);
     assert!((other[0] - plain[0]).abs() > 1e-3, "{other:?} {plain:?}");
     assert!(matches!(with(leaf(&[1.0; 4], [1, 2, 2])), Err(LossError::Shape { tensor: "target_mip_z", .. })));
-    let refused = mip(logits(), targets(), &Projections::default(), &config.with_ratios([1.0, 1.0]));
+    let refused = mip(&logits(), targets(), &Projections::default(), &config.with_ratios([1.0, 1.0]));
     assert!(matches!(refused, Err(LossError::Shape { tensor: "logits", .. })));
 }
