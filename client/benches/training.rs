@@ -58,7 +58,7 @@ fn site(plan: &Plan, case: &Case) -> SiteData {
     let values: usize = case.shape.iter().product();
     let value = |i: usize| ((i as f32) * 0.613).sin() + ((i / values % 10 * (i % values)) as f32 * 0.01).cos();
     let inputs = Inputs::F32((0..case.samples * values).map(value).collect());
-    let labels = (0..case.samples as u32).map(|i| i % 10).collect();
+    let labels = (0..case.samples as u32).map(|i| i % 10).collect::<Vec<u32>>();
     let dataset = Dataset::new(inputs, labels, case.shape.to_vec()).expect("sound samples");
     let rows = (0..case.samples as u32).collect();
     SiteData::for_site(plan, ClientId([1; 16]), Arc::new(dataset), rows, None, None).expect("a sound site")

@@ -1,6 +1,7 @@
 //! Names and options of losses, for the reader of plans.
 
-use synod_common::plan::{Catalogue, Refusal, Task};
+use synod_common::plan::{Catalogue, Plan, Refusal, Task};
+use synod_losses::regression::columns_per_output;
 use synod_losses::{LossConfig, LossError, TaskKind};
 
 /// The loss zoo as a plan's reader sees it.
@@ -29,7 +30,23 @@ impl Catalogue for Zoo {
 pub(crate) fn kind_of(task: &Task) -> TaskKind {
     match task {
         Task::Classification { .. } => TaskKind::Classification,
+        Task::MultiLabel { .. } => TaskKind::MultiLabel,
+        Task::Regression { .. } => TaskKind::Regression,
     }
+}
+
+/// The loss of a plan.
+pub(crate) fn loss_of(plan: &Plan) -> Result<LossConfig, LossError> {
+    let choice = &plan.train.loss;
+    LossConfig::from_name(&choice.name, toml::Value::Table(choice.options.clone()))
+}
+
+/// Outputs of the plan's model for one sample: those of the task, and in regression as many columns for each as the loss
+/// needs.
+pub(crate) fn model_outputs(plan: &Plan) -> usize {
+    // A plan whose loss is unknown cannot train, and its task's outputs are the best guess for reading its files.
+    let columns = loss_of(plan).map_or(1, |loss| columns_per_output(&loss));
+    plan.task.outputs() * columns
 }
 
 fn fitting(kind: TaskKind) -> String {
@@ -46,6 +63,7 @@ fn check_per_class(task: &Task, config: &LossConfig) -> Result<(), Refusal> {
     let (option, given) = match config {
         LossConfig::CrossEntropy(config) => ("class_weights", config.class_weights.as_ref().map(Vec::len)),
         LossConfig::Focal(config) => ("alpha", config.alpha.as_ref().map(Vec::len)),
+        LossConfig::BinaryCrossEntropy(config) => ("pos_weight", config.pos_weight.as_ref().map(Vec::len)),
         _ => return Ok(()),
     };
     let classes = task.outputs();
@@ -78,7 +96,8 @@ mod tests {
     fn wrong_names_and_options_are_refused_with_what_to_do() {
         let refusal = ask("crossentropy", "").unwrap_err();
         assert!(refusal.message.contains("cross_entropy"), "{refusal:?}");
-        assert_eq!(refusal.help.as_deref(), Some("losses for this task: cross_entropy, focal"));
+        assert!(refusal.help.unwrap().starts_with("losses for this task: cross_entropy, focal"));
+        assert_eq!(ask("mse", "").unwrap_err().message, "the loss `mse` is not for the task `classification`");
         assert!(ask("focal", "gama = 1.0").unwrap_err().message.contains("gamma"));
         assert!(ask("focal", "gamma = -1.0").unwrap_err().message.contains("gamma"));
         let refusal = ask("cross_entropy", "class_weights = [1.0, 2.0]").unwrap_err();

@@ -39,6 +39,10 @@ impl Metrics {
 
     /// The sample-weighted mean of several reports, for each value over the reports that have it. Reports are added in
     /// the order given: sort them first where bits matter.
+    ///
+    /// For metrics that are means over samples (`accuracy`, `mae`, `ranking_loss`, `precision@k`, an unweighted `loss`)
+    /// this is the value of all samples together, and so it is for `rmse`, whose squares are averaged. For the others
+    /// (`auroc`, `map`, F1, `r2`, correlations) it is the average site's value, which pooled samples need not have.
     #[must_use]
     pub fn weighted_mean<'a>(reports: impl IntoIterator<Item = &'a Self>) -> Self {
         let mut sums: BTreeMap<&str, (f64, f64)> = BTreeMap::new();
@@ -47,14 +51,20 @@ impl Metrics {
             samples = samples.saturating_add(report.samples);
             for (name, value) in &report.values {
                 let sum = sums.entry(name).or_default();
+                let value = if is_root(name) { value * value } else { *value };
                 sum.0 += value * report.samples as f64;
                 sum.1 += report.samples as f64;
             }
         }
-        let values =
-            sums.into_iter().filter(|(_, s)| s.1 > 0.0).map(|(name, s)| (name.to_owned(), s.0 / s.1)).collect();
-        Self { samples, values }
+        let mean = |name: &str, sum: (f64, f64)| if is_root(name) { (sum.0 / sum.1).sqrt() } else { sum.0 / sum.1 };
+        let values = sums.into_iter().filter(|(_, sum)| sum.1 > 0.0);
+        Self { samples, values: values.map(|(name, sum)| (name.to_owned(), mean(name, sum))).collect() }
     }
+}
+
+/// Whether the metric is the root of a mean over samples.
+fn is_root(name: &str) -> bool {
+    name == "rmse"
 }
 
 #[cfg(test)]
@@ -73,6 +83,13 @@ mod tests {
             report(0, &[("other", 9.0)]),
         ]);
         assert_eq!(mean, report(4, &[("loss", 1.75), ("auroc", 0.5)]));
+    }
+
+    #[test]
+    fn the_root_mean_square_is_that_of_all_samples_together() {
+        // Squared errors 9, 9, 9 at one site and 1 at the other.
+        let mean = Metrics::weighted_mean(&[report(3, &[("rmse", 3.0)]), report(1, &[("rmse", 1.0)])]);
+        assert_eq!(mean.get("rmse"), Some(7_f64.sqrt()));
     }
 
     #[test]

@@ -23,6 +23,8 @@ pub enum Purpose {
     Holdout,
     /// The order of samples in local training.
     Shuffle,
+    /// Which sites of a simulation are hostile, and what they draw.
+    Attack,
 }
 
 impl Purpose {
@@ -34,6 +36,7 @@ impl Purpose {
             Self::TestSplit => "test split",
             Self::Holdout => "holdout",
             Self::Shuffle => "shuffle",
+            Self::Attack => "attack",
         }
     }
 }

@@ -1,6 +1,8 @@
 //! The simulator of Synod: how one data set becomes many sites ([`partition`]), many virtual sites on this
-//! machine ([`fleet`]) and what a run looked like ([`report`]).
+//! machine ([`fleet`]), one plan with several losses, strategies and seeds ([`study`]), and what a run looked like
+//! ([`report`]).
 
 pub mod fleet;
 pub mod partition;
 pub mod report;
+pub mod study;

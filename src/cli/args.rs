@@ -49,6 +49,11 @@ pub(crate) enum Command {
         after_help = "Examples:\n  synod simulate plans/demo.toml\n  synod simulate plans/demo.toml --seed 2 --clients 8 --out runs/eight --json\n  SYNOD_DATA=~/data synod simulate plans/fashion-mnist.toml --threads 2"
     )]
     Simulate(SimulateArgs),
+    /// Run a plan with several losses, strategies and seeds, and compare them.
+    #[command(
+        after_help = "Examples:\n  synod compare plans/demo.toml --losses 'cross_entropy,focal{gamma=1.5}' --seeds 5\n  synod compare plans/demo.toml --strategies fedavg,principal_gradient --seeds 3 --out studies/demo\n\nRun again into the same folder, it goes on where it ended."
+    )]
+    Compare(CompareArgs),
     /// Write, check and show plans.
     #[command(subcommand)]
     Plan(PlanCommand),
@@ -115,6 +120,37 @@ pub(crate) struct SimulateArgs {
     #[arg(long, value_enum, value_delimiter = ',')]
     pub(crate) compare: Vec<Compare>,
     /// Print events as JSON lines to standard output.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct CompareArgs {
+    /// The plan; it needs a [simulation] section.
+    #[arg(value_name = "PLAN.toml")]
+    pub(crate) plan: PathBuf,
+    /// The losses, like 'cross_entropy,focal{gamma=1.5}' [default: the plan's].
+    #[arg(long, value_name = "LIST")]
+    pub(crate) losses: Option<String>,
+    /// The strategies, like 'fedavg,principal_gradient{keep=0.5}' [default: the plan's].
+    #[arg(long, value_name = "LIST")]
+    pub(crate) strategies: Option<String>,
+    /// Run each with so many seeds, from the plan's seed upwards.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) seeds: u32,
+    /// The folder that the plan's file names are relative to [default: the plan's own folder].
+    #[arg(long, env = "SYNOD_DATA", value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// Worker threads [default: one a core]. The results do not depend on it.
+    #[arg(long)]
+    pub(crate) threads: Option<usize>,
+    /// Where cells, table and report are kept [default: synod-out/NAME-compare-N, a new one each time].
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// The device that trains: auto, cpu, wgpu:N, cuda:N.
+    #[arg(long, default_value = "auto")]
+    pub(crate) device: DeviceChoice,
+    /// Print one JSON object instead of the table.
     #[arg(long)]
     pub(crate) json: bool,
 }

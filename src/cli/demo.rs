@@ -59,7 +59,7 @@ pub(crate) fn run(args: &DemoArgs, quiet: bool) -> Outcome {
         );
         return Ok(Exit::Done);
     }
-    out::line(table(&rows));
+    out::line(table(&rows, plan.task.headlines()));
     out::line(format!("model hash  {}", processes.model));
     out::line(format!("run folder  {}", path.display()));
     for (file, what) in [

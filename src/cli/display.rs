@@ -8,6 +8,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use synod_common::event::{Outcome, RunEvent};
 use synod_common::ids::{RoundId, SiteName};
 use synod_common::metrics::Metrics;
+use synod_common::plan::{Better, Headline};
 
 use super::out;
 
@@ -152,10 +153,10 @@ impl State {
                 if let Some(loss) = train.get("loss") {
                     self.loss = (self.loss.0 + loss, self.loss.1 + 1);
                 }
-                let accuracy = accuracy(after.as_ref()).map(|a| format!(", own accuracy {a}")).unwrap_or_default();
+                let own = headline(after.as_ref()).map(|own| format!(", own {own}")).unwrap_or_default();
                 let loss = train.get("loss").map(|l| format!(", loss {l:.3}")).unwrap_or_default();
                 let (seconds, megabytes) = (*train_ms as f64 / 1000.0, (bytes_up + bytes_down) as f64 / 1e6);
-                let text = format!("done in {seconds:.1} s{loss}{accuracy}, {megabytes:.2} MB");
+                let text = format!("done in {seconds:.1} s{loss}{own}, {megabytes:.2} MB");
                 if self.bars.is_none() && self.cohort <= SITE_BARS_MAX {
                     self.say(&format!("  {site} {text}"));
                 }
@@ -194,10 +195,9 @@ impl State {
             }
             RunEvent::SiteEvaluated { site, metrics, .. } => {
                 if self.finals.len() < SITE_BARS_MAX {
-                    let accuracy = accuracy(Some(metrics)).unwrap_or_default();
+                    let measured = headline(Some(metrics)).unwrap_or_default();
                     let samples = metrics.samples;
-                    self.finals
-                        .push(format!("  {site}: final model has accuracy {accuracy} on {samples} held-out samples"));
+                    self.finals.push(format!("  {site}: final model has {measured} on {samples} held-out samples"));
                 }
             }
             RunEvent::RunFinished { outcome, rounds, model, ms, bytes_down, bytes_up } => {
@@ -251,8 +251,8 @@ impl State {
         if let Some(loss) = c.loss {
             text += &format!("  loss {loss:.3}");
         }
-        if let Some(accuracy) = accuracy(test) {
-            text += &format!("  test accuracy {accuracy}");
+        if let Some(measured) = headline(test) {
+            text += &format!("  test {measured}");
         }
         text += &format!("  {} of {} sites  {:.2} s", c.took_part, c.cohort, c.ms as f64 / 1000.0);
         text += &format!("  {:.1} MB", c.bytes as f64 / 1e6);
@@ -266,6 +266,11 @@ impl State {
     }
 }
 
-fn accuracy(metrics: Option<&Metrics>) -> Option<String> {
-    metrics?.get("accuracy").map(|a| format!("{:.1} %", a * 100.0))
+/// The metric that tells most of the task, with its name.
+fn headline(metrics: Option<&Metrics>) -> Option<String> {
+    let (headline, value) = Headline::of(metrics?)?;
+    Some(match headline.better {
+        Better::Higher => format!("{} {:.1} %", headline.title, value * 100.0),
+        Better::Lower => format!("{} {value:.4}", headline.title),
+    })
 }

@@ -73,6 +73,10 @@ impl RunFolder {
         (1..).map(|n| base.join(format!("{name}-{n}"))).find(|p| !p.exists()).unwrap_or_else(|| base.join(name))
     }
 
+    pub(crate) fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
@@ -159,7 +163,7 @@ pub(crate) fn write_report(
 }
 
 /// Writes `bytes` so that after a crash either the old or the new content is there, never a part.
-fn write_durably(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+pub(super) fn write_durably(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let temporary = path.with_extension("partial");
     let mut file = File::create(&temporary)?;
     file.write_all(bytes)?;

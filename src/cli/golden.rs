@@ -56,7 +56,7 @@ pub(crate) fn print(cases: impl IntoIterator<Item = Case>) -> Exit {
             }
             Result::Broken { reason } => {
                 failed += 1;
-                out::line(format!("FAILED   {case}: {reason}"));
+                out::line(format!("REFUSED  {case}: {reason}"));
             }
             Result::Skipped { reason } => {
                 skipped += 1;

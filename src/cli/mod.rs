@@ -4,6 +4,7 @@ mod args;
 mod certs;
 mod client;
 mod clock;
+mod compare;
 mod demo;
 mod display;
 mod exit;
@@ -52,6 +53,7 @@ pub(crate) fn run() -> ExitCode {
     let outcome = match cli.command {
         Command::Demo(args) => demo::run(&args, cli.quiet),
         Command::Simulate(args) => simulate::run(&args, cli.quiet),
+        Command::Compare(args) => compare::run(&args, cli.quiet),
         Command::Plan(command) => plan::run(&command),
         Command::Coordinator(CoordinatorCommand::Serve(args)) => serve::run(&args, cli.quiet),
         Command::Client(ClientCommand::Run(args)) => client::run(args, cli.quiet),

@@ -29,6 +29,11 @@ pub(crate) fn run(args: &SimulateArgs, quiet: bool) -> Outcome {
         display.say(format!("note: {note}"));
     }
     let population = Population::new(&plan, &loaded).or_exit(Exit::Data)?;
+    if let Some(attack) = plan.simulation.as_ref().and_then(|simulation| simulation.attack.as_ref()) {
+        let names: Vec<_> = population.names().collect();
+        let hostile: Vec<String> = population.hostile().sites().map(|site| names[site].to_string()).collect();
+        display.say(format!("note: hostile sites ({}): {}", attack.name(), hostile.join(", ")));
+    }
     let trainer = Arc::new(Trainer::new(Arc::clone(&plan), &args.device).or_exit(Exit::Data)?);
     let run_folder = Arc::new(RunFolder::create(&RunFolder::choose(args.out.as_deref(), &plan.name), &plan)?);
     let options = FleetOptions { threads: args.threads.unwrap_or_else(cores) };
@@ -65,7 +70,7 @@ pub(crate) fn run(args: &SimulateArgs, quiet: bool) -> Outcome {
 
 /// The last words of a run: its table, its hash, and where everything is.
 pub(crate) fn conclude(folder: &RunFolder, rows: &[ComparisonRow], ended: &Ended, report: &Path) {
-    out::line(table(rows));
+    out::line(table(rows, folder.plan().task.headlines()));
     out::line(format!("model hash  {}", ended.model.digest));
     out::line(format!("run folder  {}", folder.path().display()));
     out::line(format!("report      {}", report.display()));

@@ -89,6 +89,24 @@ pub fn matrix(loss: &'static str, name: &'static str, tensor: &Tensor<2>) -> Res
     }
 }
 
+/// Checks that a matrix has at least one entry and `other` has the same shape, which is returned. Each comes with its
+/// name.
+///
+/// # Errors
+/// As [`matrix`]; [`LossError::Shape`] if the shapes differ.
+pub fn same_shape(
+    loss: &'static str,
+    (name, tensor): (&'static str, &Tensor<2>),
+    (other_name, other): (&'static str, &Tensor<2>),
+) -> Result<[usize; 2], LossError> {
+    let shape = matrix(loss, name, tensor)?;
+    if other.dims() != shape {
+        let expected = format!("{shape:?}, that of {name}");
+        return Err(LossError::Shape { loss, tensor: other_name, expected, found: other.dims().to_vec() });
+    }
+    Ok(shape)
+}
+
 /// Checks that an option with one entry per class has as many entries as there are classes.
 ///
 /// # Errors

@@ -114,6 +114,15 @@ pub enum LossError {
         others: Vec<&'static str>,
     },
 
+    /// What a loss remembers does not fit.
+    #[error("the loss' memory `{column}` {problem}; remove the site's stored state if its data or the plan changed")]
+    Memory {
+        /// Name of the column.
+        column: String,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+
     /// A tensor could not be copied to the host.
     #[error("could not read {tensor} from the device: {reason}; check the device's memory and driver")]
     Read {

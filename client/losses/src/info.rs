@@ -23,11 +23,12 @@ pub trait Objective: Default + Clone + PartialEq + Serialize + DeserializeOwned 
 pub enum TaskKind {
     /// One of several classes per sample: `logits: [batch, classes]`, `targets: [batch]`.
     Classification,
-    /// Any number of classes per sample.
+    /// Any number of classes per sample: `logits: [batch, classes]`, `targets: [batch, classes]` of 0 and 1.
     MultiLabel,
     /// Classes with an order.
     Ordinal,
-    /// One or more real numbers per sample.
+    /// One or more real numbers per sample: `prediction: [batch, k * outputs]`, `target: [batch, outputs]`, where `k`
+    /// is the loss' [`columns_per_output`](crate::regression::columns_per_output).
     Regression,
     /// A class per pixel or voxel.
     Segmentation,
@@ -39,6 +40,22 @@ pub enum TaskKind {
     Distillation,
 }
 
+impl TaskKind {
+    /// What a loss for this task is given, in words.
+    pub const fn inputs(self) -> &'static str {
+        match self {
+            Self::Classification => "logits and one label per sample",
+            Self::MultiLabel => "logits and a 0 or 1 for each class",
+            Self::Ordinal => "logits and one ordered label per sample",
+            Self::Regression => "predicted and true numbers",
+            Self::Segmentation => "logits and one label per pixel",
+            Self::Retrieval => "embeddings with labels or pairs",
+            Self::SelfSupervised => "embeddings of two views",
+            Self::Distillation => "outputs of two models",
+        }
+    }
+}
+
 /// Whether an objective stands alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -47,6 +64,22 @@ pub enum Role {
     Loss,
     /// Is added to a loss.
     Term,
+    /// Is a number to look at, such as a calibration error.
+    Meter,
+    /// Changes parameters, samples or gradients instead of giving a value to minimise.
+    Step,
+}
+
+/// What an objective keeps from batch to batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Remembers {
+    /// Nothing.
+    None,
+    /// Something about a site's own samples, which stays at the site.
+    Local,
+    /// Something that sites share, which the coordinator combines.
+    Shared,
 }
 
 /// One option of an objective.
@@ -91,6 +124,10 @@ pub struct LossInfo {
     pub tasks: &'static [TaskKind],
     /// Its options.
     pub options: &'static [OptionInfo],
+    /// What it keeps from batch to batch.
+    pub remembers: Remembers,
+    /// How its time grows, in `B` samples, `C` classes and `D` values of an embedding, for instance `O(B C)`.
+    pub cost: &'static str,
     /// Text of the implementing file; see [`LossInfo::docs`].
     pub(crate) file: &'static str,
 }

@@ -36,6 +36,8 @@
 //! # Ok::<(), synod_losses::LossError>(())
 //! ```
 //!
+//! - [`multilabel`] and [`regression`] have the same two entries for their tasks, `per_sample` and `objective`.
+//! - A loss that remembers something of each sample is [`Remembering`]; its state is the site's.
 //! - [`registry`] lists everything there is; [`LossConfig`] is any of the losses, by name.
 //! - [`check`] says which inputs are checked when. No loss waits for the device in order to check values.
 //! - `golden` (feature `golden`) compares values and gradients with golden files.
@@ -49,11 +51,16 @@ mod error;
 pub mod golden;
 mod gradient;
 mod info;
+pub mod multilabel;
+mod option;
 mod reduce;
 pub mod registry;
+pub mod regression;
 pub mod regulariser;
+mod state;
 
 pub use error::{ConfigError, LossError};
-pub use info::{LossInfo, Objective, OptionInfo, Role, TaskKind};
+pub use info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
 pub use reduce::{Reduction, reduce, reduce_weighted};
 pub use registry::{CATALOGUE, LossConfig};
+pub use state::{Facts, LossState, Memory, Remembering, Scratch, Targets};

@@ -9,7 +9,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::classification::{cross_entropy, focal};
 use crate::error::LossError;
 use crate::info::{LossInfo, Objective, Role, TaskKind};
+use crate::multilabel::bce;
+use crate::regression::{gaussian_nll, huber, mae, mse};
 use crate::regulariser::margin_control;
+use crate::state::Remembering;
 
 macro_rules! losses {
     (
@@ -111,6 +114,11 @@ losses! {
     losses {
         CrossEntropy(cross_entropy::Config) = "cross_entropy",
         Focal(focal::Config) = "focal",
+        BinaryCrossEntropy(bce::Config) = "binary_cross_entropy",
+        Mse(mse::Config) = "mse",
+        Mae(mae::Config) = "mae",
+        Huber(huber::Config) = "huber",
+        GaussianNll(gaussian_nll::Config) = "gaussian_nll",
     }
     terms {
         margin_control::Config,
@@ -121,6 +129,17 @@ impl LossConfig {
     /// Whether it can be used for `task`.
     pub fn fits(&self, task: TaskKind) -> bool {
         self.info().fits(task)
+    }
+
+    /// That it cannot be used for `task`, with the losses that can.
+    pub fn unfit(&self, task: TaskKind) -> LossError {
+        LossError::Unfit { name: self.name(), wanted: task.inputs(), others: Self::names_for(task) }
+    }
+
+    /// The loss as one that remembers from step to step, if it does: then training must go through
+    /// [`Remembering::objective`]. Without memory every sample counts as one seen for the first time.
+    pub fn remembering(&self) -> Option<&dyn Remembering> {
+        None
     }
 
     /// What the zoo knows about the loss or term called `name`.

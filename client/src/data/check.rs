@@ -11,6 +11,7 @@ use super::csv::input_names;
 use super::dataset::{Dataset, Inputs};
 use super::error::DataError;
 use super::load::{Place, read};
+use super::targets::Targets;
 
 /// What a plan sees in a folder.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -19,7 +20,7 @@ pub struct Report {
     pub source: &'static str,
     /// Shape of one sample.
     pub shape: Vec<usize>,
-    /// Classes of the plan.
+    /// Classes of the plan, or numbers that it predicts.
     pub classes: usize,
     /// Each file.
     pub files: Vec<FileReport>,
@@ -55,12 +56,23 @@ pub struct FileReport {
 pub struct PartReport {
     /// Samples.
     pub samples: u64,
-    /// Samples of each class.
+    /// Samples of each class; a sample with several labels counts for each. Empty in regression.
     pub class_counts: Vec<u64>,
+    /// Mean and standard deviation (n-1) of each number to predict, for `task.regression`. Empty for other tasks.
+    pub targets: Vec<Spread>,
     /// Samples of each natural site.
     pub sites: BTreeMap<SiteName, u64>,
     /// Range of each named input, or of all inputs together where they have no names.
     pub ranges: Vec<Range>,
+}
+
+/// Where the values of a target lie.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Spread {
+    /// Their mean.
+    pub mean: f64,
+    /// Their standard deviation (n-1).
+    pub std: f64,
 }
 
 /// The range of an input before normalisation.
@@ -150,18 +162,31 @@ impl FileReport {
 
 impl PartReport {
     fn new(plan: &Plan, data: &Dataset) -> Self {
-        let mut class_counts = vec![0; plan.task.outputs()];
-        for label in data.labels() {
-            if let Some(count) = class_counts.get_mut(*label as usize) {
-                *count += 1;
-            }
-        }
+        let class_counts = data.targets().class_counts(data.all_rows().into_iter(), plan.task.classes());
         let sites = data.owners().map(|owners| {
             let counts = owners.rows().into_iter().map(|rows| rows.len() as u64);
             owners.names().iter().cloned().zip(counts).collect()
         });
-        Self { samples: data.len() as u64, class_counts, sites: sites.unwrap_or_default(), ranges: ranges(plan, data) }
+        Self {
+            samples: data.len() as u64,
+            class_counts,
+            targets: spreads(data),
+            sites: sites.unwrap_or_default(),
+            ranges: ranges(plan, data),
+        }
     }
+}
+
+fn spreads(data: &Dataset) -> Vec<Spread> {
+    let Targets::Numbers(matrix) = data.targets() else { return Vec::new() };
+    let rows = matrix.len() as f64;
+    let of_output = |output: usize| {
+        let values = || (0..matrix.len()).map(|row| f64::from(matrix.row(row)[output]));
+        let mean = values().sum::<f64>() / rows.max(1.0);
+        let squares: f64 = values().map(|value| (value - mean).powi(2)).sum();
+        Spread { mean, std: (squares / (rows - 1.0).max(1.0)).sqrt() }
+    };
+    (0..matrix.width()).map(of_output).collect()
 }
 
 fn ranges(plan: &Plan, data: &Dataset) -> Vec<Range> {

@@ -7,6 +7,7 @@ use synod_common::ids::SiteName;
 
 use super::error::{DataError, Position};
 use super::limits::ROWS_MAX;
+use super::targets::Targets;
 
 /// Values of all samples, one after the other. Bytes stay bytes: a quarter of the memory.
 #[derive(Clone, PartialEq)]
@@ -92,11 +93,12 @@ impl Owners {
     }
 }
 
-/// Labelled samples of one shape. Only summaries are shown by `Debug`, never values.
+/// Samples of one shape with their targets. Only summaries are shown by `Debug`, never values.
 #[derive(Clone, PartialEq)]
 pub struct Dataset {
     inputs: Inputs,
-    labels: Vec<u32>,
+    targets: Targets,
+    groups: Vec<u32>,
     shape: Vec<usize>,
     values: usize,
     has_missing: bool,
@@ -104,17 +106,20 @@ pub struct Dataset {
 }
 
 impl Dataset {
-    /// Joins inputs `[samples, shape…]` and labels. Values must be finite, or NaN for "not measured".
+    /// Joins inputs `[samples, shape…]` and targets (a list of classes is that). Values must be finite, or NaN for "not
+    /// measured".
     ///
     /// # Errors
     /// When the lengths do not fit each other, or a value is infinite.
-    pub fn new(inputs: Inputs, labels: Vec<u32>, shape: Vec<usize>) -> Result<Self, DataError> {
+    pub fn new(inputs: Inputs, targets: impl Into<Targets>, shape: Vec<usize>) -> Result<Self, DataError> {
+        let targets = targets.into();
+        let samples = targets.len();
         let values = shape.iter().try_fold(1_usize, |n, d| n.checked_mul(*d)).filter(|n| *n > 0);
         let Some(values) = values else {
             return Err(DataError::Parts { why: format!("a sample of the shape {shape:?} has no values") });
         };
-        if labels.len() as u64 > ROWS_MAX {
-            let found = labels.len() as u64;
+        if samples as u64 > ROWS_MAX {
+            let found = samples as u64;
             return Err(DataError::TooLarge {
                 file: "the data set".to_owned(),
                 what: "samples",
@@ -122,8 +127,8 @@ impl Dataset {
                 limit: ROWS_MAX,
             });
         }
-        if labels.len().checked_mul(values) != Some(inputs.len()) {
-            let why = format!("{} values are not {} samples of the shape {shape:?}", inputs.len(), labels.len());
+        if samples.checked_mul(values) != Some(inputs.len()) {
+            let why = format!("{} values are not {samples} samples of the shape {shape:?}", inputs.len());
             return Err(DataError::Parts { why });
         }
         let mut has_missing = false;
@@ -135,7 +140,8 @@ impl Dataset {
                 return Err(DataError::NotFinite { file: "the data set".to_owned(), count, first });
             }
         }
-        Ok(Self { inputs, labels, shape, values, has_missing, owners: None })
+        let groups = targets.groups();
+        Ok(Self { inputs, targets, groups, shape, values, has_missing, owners: None })
     }
 
     /// The same samples with their owners.
@@ -161,13 +167,13 @@ impl Dataset {
     /// Number of samples.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.labels.len()
+        self.groups.len()
     }
 
     /// Whether there is no sample.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.labels.is_empty()
+        self.groups.is_empty()
     }
 
     /// Shape of one sample.
@@ -182,10 +188,17 @@ impl Dataset {
         self.values
     }
 
-    /// Class of each sample.
+    /// What is to be predicted of each sample.
     #[must_use]
-    pub fn labels(&self) -> &[u32] {
-        &self.labels
+    pub fn targets(&self) -> &Targets {
+        &self.targets
+    }
+
+    /// The group of each sample, by which shares are stratified: its class; its first label, or the number of classes if
+    /// it has none; 0 in regression.
+    #[must_use]
+    pub fn groups(&self) -> &[u32] {
+        &self.groups
     }
 
     /// Raw values `[samples, shape…]`.
@@ -221,7 +234,8 @@ impl Dataset {
             self.has_missing && matches!(&inputs, Inputs::F32(values) if values.iter().any(|v| v.is_nan()));
         Self {
             inputs,
-            labels: rows.iter().map(|row| self.labels[*row as usize]).collect(),
+            targets: self.targets.select(rows),
+            groups: rows.iter().map(|row| self.groups[*row as usize]).collect(),
             shape: self.shape.clone(),
             values: self.values,
             has_missing,
@@ -270,8 +284,8 @@ mod tests {
         assert!(data.has_missing());
         let part = data.select(&[0]);
         assert!(!part.has_missing());
-        assert_eq!(part.labels(), [7]);
-        assert_eq!(data.select(&[1, 0]).labels(), [8, 7]);
+        assert_eq!(part.groups(), [7]);
+        assert_eq!(data.select(&[1, 0]).groups(), [8, 7]);
         assert_eq!(data.select(&[1, 0]).owners().unwrap().rows(), vec![vec![1], vec![0]]);
     }
 

@@ -131,6 +131,19 @@ pub enum DataError {
         /// What else may be done.
         help: &'static str,
     },
+    /// Labels of a multi-label task are something else than 0 and 1.
+    #[error(
+        "{file} has {count} sample{} with labels other than 0 and 1, first at {first}; write 1 for each class that a sample has and 0 for the others",
+        if *count == 1 { "" } else { "s" }
+    )]
+    Flags {
+        /// The file or array.
+        file: String,
+        /// Samples with such a label.
+        count: u64,
+        /// Where the first one is.
+        first: Position,
+    },
     /// Inputs are NaN or infinite.
     #[error(
         "{file} has {count} value{} NaN or infinite, first at {first}; replace them or leave those samples out",
@@ -275,6 +288,9 @@ pub enum CellProblem {
         "not a class number; write 0, 1, …, or say with `label_values` in the plan which text stands for which class"
     )]
     NotAClass,
+    /// Neither 0 nor 1.
+    #[error("a label is 0 or 1; correct it, or add the text to `missing` in the plan if it means not annotated")]
+    NotAFlag,
     /// No letter or digit to name a site after.
     #[error("no site name can be made of it; write a name with at least one letter or digit")]
     NoSiteName,

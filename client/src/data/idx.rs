@@ -34,6 +34,11 @@ pub(super) fn read_test(source: &IdxSource, folder: &Path, classes: u32) -> Resu
     read_pair(Input::open(folder, images)?, Input::open(folder, labels)?, &source.shape, classes).map(Some)
 }
 
+/// Reads the file of a partition: the position of its site for each training sample.
+pub(super) fn read_assignment(path: &str, folder: &Path) -> Result<Vec<u32>, DataError> {
+    read_labels(Input::open(folder, path)?, 256)
+}
+
 /// Reads a file of samples and the file of their labels.
 pub(super) fn read_pair(images: Input, labels: Input, shape: &[usize], classes: u32) -> Result<Samples, DataError> {
     let (images_name, labels_name) = (images.name.clone(), labels.name.clone());
@@ -52,7 +57,7 @@ pub(super) fn read_pair(images: Input, labels: Input, shape: &[usize], classes: 
     if let Inputs::F32(numbers) = &values {
         check_finite(&images_name, numbers, width)?;
     }
-    Ok(Samples { inputs: values, labels })
+    Ok(Samples { inputs: values, targets: labels.into() })
 }
 
 fn read_labels(input: Input, classes: u32) -> Result<Vec<u32>, DataError> {
@@ -156,7 +161,7 @@ mod tests {
         let labels = idx(U8, &[2], &[2, 0]);
         let bytes = idx(U8, &[2, 1, 2], &[1, 2, 3, 255]);
         let samples = read(bytes.clone(), gzip(&labels), &[1, 2]).unwrap();
-        assert_eq!(samples.labels, [2, 0]);
+        assert_eq!(samples.targets, vec![2, 0].into());
         assert!(samples.inputs == Inputs::U8(vec![1, 2, 3, 255]));
         assert!(read(gzip(&bytes), labels.clone(), &[2]).unwrap().inputs == samples.inputs);
         let numbers = [0.5_f32, -1.0].map(f32::to_be_bytes).concat();

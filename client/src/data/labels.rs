@@ -24,6 +24,15 @@ impl Faults {
         }
     }
 
+    /// The error for samples whose labels are something else than 0 and 1, if there were any.
+    pub(super) fn flags(self, file: &str) -> Result<(), DataError> {
+        let Self { count, first } = self;
+        match first {
+            None => Ok(()),
+            Some(first) => Err(DataError::Flags { file: file.to_owned(), count, first }),
+        }
+    }
+
     /// The error for values that are not finite, if there were any.
     pub(super) fn not_finite(self, file: &str) -> Result<(), DataError> {
         let Self { count, first } = self;

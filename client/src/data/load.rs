@@ -13,12 +13,13 @@ use super::error::DataError;
 use super::file::locate;
 use super::npz::Archive;
 use super::split::split_off;
+use super::targets::{Matrix, Targets};
 use super::{digits, idx};
 
-/// Inputs and labels of a file, checked.
+/// Inputs and targets of a file, checked.
 pub(super) struct Samples {
     pub(super) inputs: Inputs,
-    pub(super) labels: Vec<u32>,
+    pub(super) targets: Targets,
 }
 
 /// Where data is read, which decides what is needed of it.
@@ -38,6 +39,8 @@ pub struct Loaded {
     /// Samples to measure the global model on. They have owners where the data itself says which site's test samples they
     /// are; a test set that was split off at random has none.
     pub test: Option<Arc<Dataset>>,
+    /// The position of its site for each training sample, where the plan's partition is a file.
+    pub assignment: Option<Vec<u32>>,
     /// What a person should know, like rows left out for missing values.
     pub notes: Vec<String>,
 }
@@ -51,12 +54,16 @@ pub(super) struct Reading {
 }
 
 /// Loads everything the plan's source names in `folder`. Where it names no test samples, the plan's `test_fraction` is
-/// split off, stratified by class, and by site where there are natural ones.
+/// split off, stratified by class (of several labels, by the first), and by site where there are natural ones.
 ///
 /// # Errors
 /// When a file is missing, damaged, or not as the plan says.
 pub fn load(plan: &Plan, folder: &Path) -> Result<Loaded, DataError> {
-    loaded(read(plan, folder, Place::Simulation, &mut Err)?)
+    let mut loaded = loaded(read(plan, folder, Place::Simulation, &mut Err)?)?;
+    if let Some(Partition::File { path }) = plan.simulation.as_ref().map(|simulation| &simulation.partition) {
+        loaded.assignment = Some(idx::read_assignment(path, folder)?);
+    }
+    Ok(loaded)
 }
 
 /// Loads a site's own samples: the plan's file names inside the site's folder. Files of the central test set are not
@@ -73,7 +80,7 @@ fn loaded(reading: Reading) -> Result<Loaded, DataError> {
     if train.is_empty() {
         return Err(empty(&files));
     }
-    Ok(Loaded { train: Arc::new(train), test: test.map(Arc::new), notes })
+    Ok(Loaded { train: Arc::new(train), test: test.map(Arc::new), assignment: None, notes })
 }
 
 fn empty(files: &[FileReport]) -> DataError {
@@ -95,12 +102,13 @@ pub(super) fn read(
     place: Place,
     on_problem: &mut dyn FnMut(DataError) -> Result<(), DataError>,
 ) -> Result<Reading, DataError> {
-    let Task::Classification { classes } = plan.task;
+    // Checked with the plan: these files have classes only where the task has.
+    let classes = u32::try_from(plan.task.classes()).unwrap_or(u32::MAX);
     let shape = plan.data.input_shape();
     let mut notes = Vec::new();
     let mut files = Vec::new();
     let (train, mut test) = match &plan.data.source {
-        Source::Digits => (dataset(digits::read(classes)?, &shape)?, None),
+        Source::Digits => (dataset(digits::read(&plan.task)?, &shape)?, None),
         Source::Idx(source) => {
             let train = dataset(idx::read_train(source, folder, classes)?, &shape)?;
             files.push(FileReport::complete(&source.images, train.len()));
@@ -109,28 +117,28 @@ pub(super) fn read(
                 Place::Site => None,
             };
             if let (Some(test), Some(name)) = (&test, &source.test_images) {
-                files.push(FileReport::complete(name, test.labels.len()));
+                files.push(FileReport::complete(name, test.targets.len()));
             }
             (train, test.map(|test| dataset(test, &shape)).transpose()?)
         }
         Source::Npz(source) => {
             let mut archive = Archive::open(folder, &source.file)?;
-            let train = dataset(archive.read_train(source, classes)?, &shape)?;
+            let train = dataset(archive.read_train(source, &plan.task)?, &shape)?;
             files.push(FileReport::complete(&source.file, train.len()));
             let test = match place {
-                Place::Simulation => archive.read_test(source, classes)?,
+                Place::Simulation => archive.read_test(source, &plan.task)?,
                 Place::Site => None,
             };
             (train, test.map(|test| dataset(test, &shape)).transpose()?)
         }
         Source::Csv(source) => {
-            let mut table = Table::new(source, classes, owners_from(plan, source, place));
+            let mut table = Table::new(source, &plan.task, owners_from(plan, source, place));
             read_csv(source, folder, place, &mut table, &mut notes, on_problem)?;
             notes.extend(table.files.iter().filter_map(FileReport::note));
             let names: Arc<[_]> = table.take_site_names().into();
             files = std::mem::take(&mut table.files);
             let parts = [std::mem::take(&mut table.train), std::mem::take(&mut table.test)];
-            let [train, test] = parts.map(|rows| owned(rows, &shape, &names));
+            let [train, test] = parts.map(|rows| owned(rows, &plan.task, &shape, &names));
             (train?, Some(test?).filter(|test| !test.is_empty()))
         }
     };
@@ -192,13 +200,23 @@ fn read_csv(
 }
 
 fn dataset(samples: Samples, shape: &[usize]) -> Result<Dataset, DataError> {
-    Dataset::new(samples.inputs, samples.labels, shape.to_vec())
+    Dataset::new(samples.inputs, samples.targets, shape.to_vec())
 }
 
 /// The rows with their owners, if each row has one.
-fn owned(rows: Rows, shape: &[usize], names: &Arc<[synod_common::ids::SiteName]>) -> Result<Dataset, DataError> {
-    let Rows { inputs, labels, owners } = rows;
-    let data = Dataset::new(Inputs::F32(inputs), labels, shape.to_vec())?;
+fn owned(
+    rows: Rows,
+    task: &Task,
+    shape: &[usize],
+    names: &Arc<[synod_common::ids::SiteName]>,
+) -> Result<Dataset, DataError> {
+    let Rows { inputs, labels, targets, owners } = rows;
+    let targets = match task {
+        Task::Classification { .. } => Targets::Classes(labels),
+        Task::MultiLabel { .. } => Targets::Labels(Matrix::new(targets, task.outputs())?),
+        Task::Regression { .. } => Targets::Numbers(Matrix::new(targets, task.outputs())?),
+    };
+    let data = Dataset::new(Inputs::F32(inputs), targets, shape.to_vec())?;
     if owners.len() != data.len() || owners.is_empty() {
         return Ok(data);
     }
@@ -208,7 +226,7 @@ fn owned(rows: Rows, shape: &[usize], names: &Arc<[synod_common::ids::SiteName]>
 fn split_test(plan: &Plan, all: &Dataset) -> (Dataset, Option<Dataset>) {
     let group = |row: u32| {
         let owner = all.owners().and_then(|owners| owners.of().get(row as usize)).copied().unwrap_or(0);
-        u64::from(owner) << 32 | u64::from(all.labels()[row as usize])
+        u64::from(owner) << 32 | u64::from(all.groups()[row as usize])
     };
     let mut rng = run_stream(plan.seed, Purpose::TestSplit);
     let split = split_off(&all.all_rows(), plan.data.test_fraction, group, &mut rng);

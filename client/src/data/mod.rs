@@ -24,12 +24,13 @@ mod npz;
 mod share;
 mod site;
 mod split;
+mod targets;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;
 
-pub use check::{FileReport, PartReport, Range, Report, check};
+pub use check::{FileReport, PartReport, Range, Report, Spread, check};
 pub use dataset::{Dataset, Inputs, Owners};
 pub use error::{CellProblem, DataError, Names, Position};
 pub use limits::{DATA_BYTES_MAX, FILE_BYTES_MAX, LINE_BYTES_MAX, ROWS_MAX};
@@ -37,3 +38,4 @@ pub use load::{Loaded, Place, load, load_site};
 pub use normalise::Normaliser;
 pub use share::{Rows, Share};
 pub use site::SiteData;
+pub use targets::{Matrix, Targets};

@@ -1,11 +1,12 @@
-//! NumPy archives: a zip of arrays by name. Inputs are f32, f64 or u8; labels any integer type.
+//! NumPy archives: a zip of arrays by name. Inputs are f32, f64 or u8; classes any integer type; rows of labels any
+//! integer type or booleans; numbers to predict f32 or f64.
 
 use std::fs::File;
 use std::io::{BufReader, Read, Seek};
 use std::path::Path;
 
 use npyz::npz::{NpzArchive, file_name_from_array_name};
-use synod_common::plan::NpzSource;
+use synod_common::plan::{NpzSource, Task};
 
 use super::dataset::Inputs;
 use super::error::{DataError, Names};
@@ -14,6 +15,7 @@ use super::labels::{check_finite, check_labels};
 use super::limits::{DATA_BYTES_MAX, DEFLATE_RATIO_MAX, FILE_BYTES_MAX, NPZ_ARRAYS_MAX, ROWS_MAX};
 use super::load::Samples;
 use super::npy::{Header, read_header};
+use super::targets::Targets;
 
 const SAVE_AGAIN: &str = "save the arrays again with numpy.savez";
 
@@ -48,21 +50,20 @@ impl<R: Read + Seek> Archive<R> {
     }
 
     /// Reads the training samples.
-    pub(super) fn read_train(&mut self, source: &NpzSource, classes: u32) -> Result<Samples, DataError> {
-        self.read_pair(&source.inputs, &source.labels, &source.shape, classes)
+    pub(super) fn read_train(&mut self, source: &NpzSource, task: &Task) -> Result<Samples, DataError> {
+        self.read_pair(&source.inputs, &source.labels, &source.shape, task)
     }
 
     /// Reads the samples of the central test set, if the plan names them.
-    pub(super) fn read_test(&mut self, source: &NpzSource, classes: u32) -> Result<Option<Samples>, DataError> {
+    pub(super) fn read_test(&mut self, source: &NpzSource, task: &Task) -> Result<Option<Samples>, DataError> {
         let (Some(inputs), Some(labels)) = (&source.test_inputs, &source.test_labels) else { return Ok(None) };
-        self.read_pair(inputs, labels, &source.shape, classes).map(Some)
+        self.read_pair(inputs, labels, &source.shape, task).map(Some)
     }
 
-    fn read_pair(&mut self, inputs: &str, labels: &str, shape: &[usize], classes: u32) -> Result<Samples, DataError> {
+    fn read_pair(&mut self, inputs: &str, labels: &str, shape: &[usize], task: &Task) -> Result<Samples, DataError> {
         let labels_name = format!("{} array {labels:?}", self.name);
         let inputs_name = format!("{} array {inputs:?}", self.name);
-        let labels = self.with_array(labels, |header, reader| read_labels(&labels_name, header, reader))?;
-        let labels = check_labels(&labels_name, labels.into_iter(), classes)?;
+        let targets = self.with_array(labels, |header, reader| read_targets(&labels_name, task, header, reader))?;
         let width = shape.iter().product::<usize>();
         let values = self.with_array(inputs, |header, reader| {
             let samples = header.shape.first().copied().unwrap_or(0);
@@ -71,8 +72,8 @@ impl<R: Read + Seek> Archive<R> {
                 let (file, found) = (inputs_name.clone(), found.to_vec());
                 return Err(DataError::Shape { file, found, planned: shape.to_vec() });
             }
-            if samples != labels.len() as u64 {
-                let count = labels.len() as u64;
+            if samples != targets.len() as u64 {
+                let count = targets.len() as u64;
                 return Err(DataError::Counts {
                     inputs: inputs_name.clone(),
                     samples,
@@ -85,7 +86,7 @@ impl<R: Read + Seek> Archive<R> {
         if let Inputs::F32(numbers) = &values {
             check_finite(&inputs_name, numbers, width)?;
         }
-        Ok(Samples { inputs: values, labels })
+        Ok(Samples { inputs: values, targets })
     }
 
     /// Opens an array, checks its size by its header, lets `read` read the values, and checks the archive's sum.
@@ -164,12 +165,54 @@ fn read_inputs(name: &str, header: &Header, reader: &mut dyn Read) -> Result<Inp
     values.map_err(|source| DataError::Read { file: name.to_owned(), source })
 }
 
+/// The array as the targets of `task`.
+fn read_targets(name: &str, task: &Task, header: &Header, reader: &mut dyn Read) -> Result<Targets, DataError> {
+    if let Task::Classification { classes } = task {
+        let labels = read_labels(name, header, reader)?;
+        return Ok(Targets::Classes(check_labels(name, labels.into_iter(), *classes)?));
+    }
+    let outputs = task.outputs() as u64;
+    let fits = match header.shape.as_slice() {
+        [_] => outputs == 1,
+        [_, width] => *width == outputs,
+        _ => false,
+    };
+    if !fits {
+        let why = format!("it has the shape {:?}, the task `{}` has {outputs} outputs", header.shape, task.name());
+        return Err(malformed(name, why, "save the targets as one row of numbers for each sample"));
+    }
+    let failed = |source| DataError::Read { file: name.to_owned(), source };
+    let numbers = match (task, header.kind.as_str()) {
+        // NumPy's booleans are bytes of 0 and 1.
+        (Task::MultiLabel { .. }, "b1") => {
+            read_values(reader, count(header), |[byte]: [u8; 1]| f32::from(byte)).map_err(failed)?
+        }
+        (Task::MultiLabel { .. }, kind) if kind.starts_with(['i', 'u']) => {
+            let labels = read_integers(name, header, reader)?;
+            labels.into_iter().map(|label| label.map_or(f32::NAN, |label| label as f32)).collect()
+        }
+        (Task::Regression { .. }, "f4" | "f8") => match read_inputs(name, header, reader)? {
+            Inputs::F32(numbers) => numbers,
+            Inputs::U8(bytes) => bytes.into_iter().map(f32::from).collect(),
+        },
+        (Task::MultiLabel { .. }, _) => return Err(wrong_type(name, header, "integers or booleans")),
+        (Task::Regression { .. } | Task::Classification { .. }, _) => {
+            return Err(wrong_type(name, header, "f32 or f64"));
+        }
+    };
+    Targets::from_numbers(name, task, numbers)
+}
+
 /// Labels as they are; `None` is one that fits no class number at all.
 fn read_labels(name: &str, header: &Header, reader: &mut dyn Read) -> Result<Vec<Option<u32>>, DataError> {
     if header.shape.len() != 1 {
         let why = format!("it has {} dimensions, labels have one", header.shape.len());
         return Err(malformed(name, why, "save the labels as one list of class numbers, not one-hot"));
     }
+    read_integers(name, header, reader)
+}
+
+fn read_integers(name: &str, header: &Header, reader: &mut dyn Read) -> Result<Vec<Option<u32>>, DataError> {
     let count = count(header);
     let big = header.order == b'>';
     macro_rules! integers {
@@ -235,7 +278,8 @@ mod tests {
     }
 
     fn read(bytes: &[u8], shape: &[usize]) -> Result<Samples, DataError> {
-        Archive::new("a.npz", Cursor::new(bytes), bytes.len() as u64)?.read_train(&source(shape), 3)
+        Archive::new("a.npz", Cursor::new(bytes), bytes.len() as u64)?
+            .read_train(&source(shape), &Task::Classification { classes: 3 })
     }
 
     fn error(builder: Builder, shape: &[usize]) -> String {
@@ -247,7 +291,7 @@ mod tests {
         let bytes = Builder::new().array("x", &[2, 2], &[1.5_f32, 2.0, 3.0, 4.0]).array("y", &[2], &[2_i64, 0]).bytes();
         let samples = read(&bytes, &[1, 2]).unwrap();
         assert!(samples.inputs == Inputs::F32(vec![1.5, 2.0, 3.0, 4.0]));
-        assert_eq!(samples.labels, [2, 0]);
+        assert_eq!(samples.targets, vec![2, 0].into());
         let bytes = Builder::new().array("x", &[1, 2], &[1.5_f64, 2.0]).array("y", &[1], &[2_u8]).bytes();
         assert!(read(&bytes, &[2]).unwrap().inputs == Inputs::F32(vec![1.5, 2.0]));
         let bytes = Builder::new().array("x", &[1, 2], &[7_u8, 255]).array("y", &[1], &[1_i16]).bytes();
@@ -269,6 +313,32 @@ mod tests {
         let text = error(Builder::new().array("y", &[3], &[0_i8, -1, 3]), &[1]);
         assert!(text.contains("2 labels outside") && text.contains("sample 1"), "{text}");
         assert!(read(b"not a zip", &[1]).is_err());
+    }
+
+    #[test]
+    fn rows_of_labels_and_numbers_are_read_for_their_tasks() {
+        let read = |builder: Builder, task: &Task| {
+            let bytes = builder.array("x", &[2, 1], &[0.0_f32; 2]).bytes();
+            Archive::new("a.npz", Cursor::new(&bytes), bytes.len() as u64)?.read_train(&source(&[1]), task)
+        };
+        let of = |values: &[f32], builder: Builder, task: &Task| {
+            assert_eq!(read(builder, task).unwrap().targets.matrix().unwrap().values(), values);
+        };
+        let labels = Task::MultiLabel { classes: 2 };
+        of(&[0.0, 1.0, 1.0, 1.0], Builder::new().array("y", &[2, 2], &[0_u8, 1, 1, 1]), &labels);
+        of(&[0.0, 1.0, 1.0, 0.0], Builder::new().array("y", &[2, 2], &[false, true, true, false]), &labels);
+        let one = Task::Regression { outputs: 1, mean: vec![0.0], std: vec![1.0] };
+        of(&[0.5, -1.0], Builder::new().array("y", &[2], &[0.5_f64, -1.0]), &one);
+        of(&[0.5, -1.0], Builder::new().array("y", &[2, 1], &[0.5_f32, -1.0]), &one);
+
+        let refused = |builder: Builder, task: &Task| read(builder, task).err().expect("it is refused").to_string();
+        let text = refused(Builder::new().array("y", &[2, 2], &[0_i64, 1, -1, 0]), &labels);
+        assert!(text.contains("1 sample with labels other than 0 and 1") && text.contains("sample 1"), "{text}");
+        assert!(refused(Builder::new().array("y", &[2, 3], &[0_u8; 6]), &labels).contains("[2, 3]"));
+        assert!(refused(Builder::new().array("y", &[2, 2], &[0.0_f32; 4]), &labels).contains("integers or booleans"));
+        assert!(refused(Builder::new().array("y", &[2], &[0_i32; 2]), &one).contains("f32 or f64"));
+        assert!(refused(Builder::new().array("y", &[2], &[0.0, f32::NAN]), &one).contains("sample 1"));
+        assert!(refused(Builder::new().array("y", &[3], &[0.0_f32; 3]), &one).contains("2 samples"));
     }
 
     /// A zip archive of one array that is not packed.

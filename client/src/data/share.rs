@@ -21,6 +21,8 @@ pub struct Share {
     dataset: Arc<Dataset>,
     rows: Arc<[u32]>,
     normaliser: Arc<Normaliser>,
+    /// With a number of classes: labels are seen as `classes - 1 - label`.
+    flipped: Option<u32>,
 }
 
 impl Share {
@@ -30,14 +32,21 @@ impl Share {
     /// When a row is outside the data set.
     pub fn new(dataset: Arc<Dataset>, rows: Vec<u32>, normaliser: Arc<Normaliser>) -> Result<Self, DataError> {
         check_rows(&dataset, &rows)?;
-        Ok(Self { dataset, rows: rows.into(), normaliser })
+        Ok(Self { dataset, rows: rows.into(), normaliser, flipped: None })
     }
 
     /// All samples of `dataset`.
     #[must_use]
     pub fn whole(dataset: Arc<Dataset>, normaliser: Arc<Normaliser>) -> Self {
         let rows = dataset.all_rows().into();
-        Self { dataset, rows, normaliser }
+        Self { dataset, rows, normaliser, flipped: None }
+    }
+
+    /// The same samples with the labels `classes - 1 - label`: what a hostile site of a simulation trains on.
+    #[must_use]
+    pub fn with_flipped_labels(mut self, classes: u32) -> Self {
+        self.flipped = Some(classes);
+        self
     }
 
     /// The data set behind.
@@ -70,27 +79,25 @@ impl Share {
         self.rows.is_empty()
     }
 
-    /// The class of the sample at `position`, which is below [`Share::len`].
+    /// The group of the sample at `position`, which is below [`Share::len`]: its class, in a classification.
     #[must_use]
-    pub fn label(&self, position: u32) -> u32 {
-        self.dataset.labels()[self.rows[position as usize] as usize]
+    pub fn group(&self, position: u32) -> u32 {
+        self.seen(self.dataset.groups()[self.rows[position as usize] as usize])
     }
 
-    /// Samples of each class.
+    fn seen(&self, group: u32) -> u32 {
+        self.flipped.map_or(group, |classes| (classes - 1).saturating_sub(group))
+    }
+
+    /// Samples of each class; a sample with several labels counts for each. Nothing in regression.
     #[must_use]
     pub fn class_counts(&self, classes: usize) -> Vec<u64> {
-        let mut counts = vec![0; classes];
-        for row in self.rows.iter() {
-            if let Some(count) = counts.get_mut(self.dataset.labels()[*row as usize] as usize) {
-                *count += 1;
-            }
-        }
-        counts
+        self.dataset.targets().class_counts(self.rows.iter().copied(), classes)
     }
 
     /// Writes the samples at `positions` (each below [`Share::len`]) as one batch: normalised inputs
-    /// `[positions, values of a sample]`, never NaN, and classes `[positions]`. What the vectors held is dropped; they
-    /// are not allocated again once they are large enough.
+    /// `[positions, values of a sample]`, never NaN, and groups `[positions]`, in a classification the classes. What the
+    /// vectors held is dropped; they are not allocated again once they are large enough.
     pub fn gather(&self, positions: &[u32], inputs: &mut Vec<f32>, labels: &mut Vec<i64>) {
         inputs.clear();
         labels.clear();
@@ -99,7 +106,16 @@ impl Share {
         for position in positions {
             let row = self.rows[*position as usize] as usize;
             self.normaliser.append(&self.dataset, row, inputs);
-            labels.push(i64::from(self.dataset.labels()[row]));
+            labels.push(i64::from(self.seen(self.dataset.groups()[row])));
+        }
+    }
+
+    /// Writes the targets of the samples at `positions` as `[positions, width]`; nothing where targets are classes.
+    pub fn gather_targets(&self, positions: &[u32], targets: &mut Vec<f32>) {
+        targets.clear();
+        let Some(matrix) = self.dataset.targets().matrix() else { return };
+        for position in positions {
+            targets.extend_from_slice(matrix.row(self.rows[*position as usize] as usize));
         }
     }
 }
@@ -123,7 +139,7 @@ mod tests {
         let (mut inputs, mut labels) = (vec![9.0; 100], vec![9; 100]);
         share.gather(&[2, 0, 2], &mut inputs, &mut labels);
         assert_eq!((inputs, labels), (vec![3.0, 4.0, 3.0], vec![2, 1, 2]));
-        assert_eq!((share.len(), share.label(1), share.class_counts(3)), (3, 1, vec![0, 2, 1]));
+        assert_eq!((share.len(), share.group(1), share.class_counts(3)), (3, 1, vec![0, 2, 1]));
         assert!(Share::new(Arc::clone(share.dataset()), vec![4], Arc::clone(share.normaliser())).is_err());
     }
 

@@ -25,7 +25,7 @@ impl SiteData {
     /// Prepares the site `client`, which owns the samples `rows` of `dataset`.
     ///
     /// Test samples that the data itself marks for this site (`own_test`) are what models are measured on; otherwise the
-    /// plan's share is held out, drawn from the site's own stream and stratified by class. A normalisation fitted per
+    /// plan's share is held out, drawn from the site's own stream and stratified by class (of several labels, by the first). A normalisation fitted per
     /// site is fitted on the training samples alone; `pooled` is the one fitted on all sites', where the plan asks for
     /// that.
     ///
@@ -50,8 +50,8 @@ impl SiteData {
             Some(test) => (rows, Some(test)),
             None => {
                 let mut rng = stream(plan.seed, RoundId(0), client, Purpose::Holdout);
-                let labels = dataset.labels();
-                let split = split_off(&rows, plan.data.holdout, |row| u64::from(labels[row as usize]), &mut rng);
+                let groups = dataset.groups();
+                let split = split_off(&rows, plan.data.holdout, |row| u64::from(groups[row as usize]), &mut rng);
                 let taken = Rows { dataset: Arc::clone(&dataset), rows: split.taken };
                 (split.kept, Some(taken).filter(|taken| !taken.rows.is_empty()))
             }

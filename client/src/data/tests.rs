@@ -54,7 +54,7 @@ fn idx_files_with_a_test_set() {
     folder.write("tx", &idx(8, &[1, 1, 2], &[7, 8]));
     folder.write("ty", &idx(8, &[1], &[1]));
     let loaded = load(&plan, folder.path()).unwrap();
-    assert_eq!((loaded.train.len(), loaded.test.unwrap().labels()), (3, [1].as_slice()));
+    assert_eq!((loaded.train.len(), loaded.test.unwrap().groups()), (3, [1].as_slice()));
 }
 
 #[test]

@@ -13,6 +13,9 @@ use synod_common::state::{State, StateError};
 
 /// Most vectors that a site keeps, each as long as the model.
 const VECTORS_MAX: usize = 3;
+/// Most numbers that a loss remembers of a sample, and of the site as a whole.
+const OF_A_SAMPLE_MAX: usize = 8;
+const OF_THE_SITE_MAX: usize = 1 << 20;
 /// Room for what is not values: digests, names, lengths.
 const FIXED_BYTES: u64 = 4096;
 
@@ -60,10 +63,12 @@ pub enum KeepError {
 }
 
 impl StateFolder {
-    /// The folder for `plan` below `root`, for a model of `parameters` values. Nothing is made until something is kept.
+    /// The folder for `plan` below `root`, for a model of `parameters` values and a site with `samples` training samples.
+    /// Nothing is made until something is kept.
     #[must_use]
-    pub fn new(root: &Path, plan: Digest, parameters: usize) -> Self {
-        let values_max = parameters.saturating_mul(VECTORS_MAX);
+    pub fn new(root: &Path, plan: Digest, parameters: usize, samples: usize) -> Self {
+        let of_loss = samples.saturating_mul(OF_A_SAMPLE_MAX).saturating_add(OF_THE_SITE_MAX);
+        let values_max = parameters.saturating_mul(VECTORS_MAX).saturating_add(of_loss);
         Self { folder: root.join(plan.to_string()), plan, values_max }
     }
 
@@ -159,7 +164,7 @@ mod tests {
     #[test]
     fn a_task_goes_on_from_the_round_it_names_and_other_states_go() {
         let root = tempfile::tempdir().unwrap();
-        let folder = StateFolder::new(root.path(), Digest([1; 32]), 2);
+        let folder = StateFolder { values_max: 6, ..StateFolder::new(root.path(), Digest([1; 32]), 2, 0) };
         assert_eq!(folder.begin_from(RoundId(0)).unwrap(), State::default());
         assert!(matches!(folder.load(RoundId(1)), Err(KeepError::Missing(_))));
         folder.save(RoundId(1), &state(&[1.0])).unwrap();
@@ -180,7 +185,7 @@ mod tests {
     #[test]
     fn what_is_damaged_foreign_or_too_large_is_refused() {
         let root = tempfile::tempdir().unwrap();
-        let folder = StateFolder::new(root.path(), Digest([1; 32]), 2);
+        let folder = StateFolder { values_max: 6, ..StateFolder::new(root.path(), Digest([1; 32]), 2, 0) };
         folder.save(RoundId(1), &state(&[1.0, 2.0])).unwrap();
         let path = folder.path(RoundId(1));
         let good = fs::read(&path).unwrap();

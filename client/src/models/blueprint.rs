@@ -4,6 +4,7 @@ use synod_common::blocks::{BlockKind, BlockSpec, Layout};
 use synod_common::plan::{Activation, Model, Plan};
 
 use super::error::ModelError;
+use crate::catalogue::model_outputs;
 
 /// The layers of a plan's model in order, and how they are put together.
 #[derive(Clone, Debug)]
@@ -20,6 +21,8 @@ pub(super) enum Form {
     Mlp(Activation),
     /// For images `[channels, height, width]`.
     Cnn([usize; 3]),
+    /// For images `[channels, height, width]`.
+    Lenet([usize; 3]),
     /// For images `[channels, height, width]`, with this many groups in each normalisation.
     Resnet8([usize; 3], usize),
 }
@@ -87,7 +90,7 @@ pub fn layout(plan: &Plan) -> Result<Layout, ModelError> {
 impl Blueprint {
     pub(crate) fn new(plan: &Plan) -> Result<Self, ModelError> {
         let inputs = plan.data.input_values();
-        let outputs = plan.task.outputs();
+        let outputs = model_outputs(plan);
         let (form, layers) = match &plan.model {
             Model::Logistic => (Form::Logistic, vec![Layer::linear("fc", inputs, outputs)]),
             Model::Mlp { hidden, activation } => {
@@ -98,11 +101,15 @@ impl Blueprint {
                 (Form::Mlp(*activation), layers.collect())
             }
             Model::Cnn => {
-                let shape = image(plan)?;
+                let shape = image(plan, 4)?;
                 (Form::Cnn(shape), cnn(shape, outputs))
             }
+            Model::Lenet => {
+                let shape = image(plan, 16)?;
+                (Form::Lenet(shape), lenet(shape, outputs))
+            }
             Model::Resnet8 { width, groups } => {
-                let shape = image(plan)?;
+                let shape = image(plan, 4)?;
                 (Form::Resnet8(shape, *groups as usize), resnet8(shape[0], *width as usize, outputs))
             }
         };
@@ -123,9 +130,9 @@ impl Blueprint {
 }
 
 /// The plan has been checked for this; a plan built by hand has not.
-fn image(plan: &Plan) -> Result<[usize; 3], ModelError> {
+fn image(plan: &Plan, side_min: usize) -> Result<[usize; 3], ModelError> {
     match plan.data.input_shape().as_slice() {
-        &[channels, height, width] if height >= 4 && width >= 4 => Ok([channels, height, width]),
+        &[channels, height, width] if height >= side_min && width >= side_min => Ok([channels, height, width]),
         shape => Err(ModelError::Input { model: plan.model.name(), shape: shape.to_vec() }),
     }
 }
@@ -144,6 +151,26 @@ fn cnn([channels, height, width]: [usize; 3], outputs: usize) -> Vec<Layer> {
         conv("conv2", first, second),
         Layer::linear("fc1", flat, CNN_HIDDEN),
         Layer::linear("fc2", CNN_HIDDEN, outputs),
+    ]
+}
+
+const LENET_CHANNELS: [usize; 2] = [6, 16];
+const LENET_HIDDEN: [usize; 2] = [120, 84];
+
+fn lenet([channels, height, width]: [usize; 3], outputs: usize) -> Vec<Layer> {
+    let [first, second] = LENET_CHANNELS;
+    let conv =
+        |name: &str, inputs, outputs| Layer::new(name, LayerKind::Conv { inputs, outputs, kernel: 5, bias: Bias::Yes });
+    // A convolution without padding takes 4 from each side, a pooling halves it, rounding down.
+    let after = |side: usize| ((side - 4) / 2 - 4) / 2;
+    let flat = second.saturating_mul(after(height)).saturating_mul(after(width));
+    let [hidden1, hidden2] = LENET_HIDDEN;
+    vec![
+        conv("conv1", channels, first),
+        conv("conv2", first, second),
+        Layer::linear("fc1", flat, hidden1),
+        Layer::linear("fc2", hidden1, hidden2),
+        Layer::linear("fc3", hidden2, outputs),
     ]
 }
 

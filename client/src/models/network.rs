@@ -11,9 +11,11 @@ use super::blueprint::{Bias, Blueprint, Form, Layer, LayerKind};
 use super::error::ModelError;
 
 mod cnn;
+mod lenet;
 mod resnet8;
 
 use cnn::Cnn;
+use lenet::Lenet;
 use resnet8::Resnet8;
 
 /// A plan's model on a device. Whether it records for a backward pass is the device's business.
@@ -23,6 +25,7 @@ pub(crate) enum Network {
     Logistic(Linear),
     Mlp(Mlp),
     Cnn(Cnn),
+    Lenet(Lenet),
     Resnet8(Resnet8),
 }
 
@@ -38,6 +41,7 @@ impl Network {
                 Self::Mlp(Mlp { layers, activation: *activation as usize })
             }
             Form::Cnn(shape) => Self::Cnn(Cnn::new(&mut parts, *shape)),
+            Form::Lenet(shape) => Self::Lenet(Lenet::new(&mut parts, *shape)),
             Form::Resnet8(shape, groups) => {
                 parts.groups = *groups;
                 Self::Resnet8(Resnet8::new(&mut parts, *shape))
@@ -57,6 +61,7 @@ impl Network {
             Self::Logistic(_) => inputs,
             Self::Mlp(mlp) => mlp.features(inputs),
             Self::Cnn(cnn) => cnn.features(inputs),
+            Self::Lenet(lenet) => lenet.features(inputs),
             Self::Resnet8(resnet) => resnet.features(inputs),
         }
     }
@@ -67,6 +72,7 @@ impl Network {
             Self::Logistic(fc) => fc.forward(features),
             Self::Mlp(mlp) => mlp.head(features),
             Self::Cnn(cnn) => cnn.head(features),
+            Self::Lenet(lenet) => lenet.head(features),
             Self::Resnet8(resnet) => resnet.head(features),
         }
     }
@@ -125,8 +131,17 @@ impl Parts<'_> {
 
     /// A convolution with "same" padding at stride 1.
     fn conv(&mut self, stride: usize) -> Conv2d {
+        self.padded_conv(stride, |kernel| kernel / 2)
+    }
+
+    /// A convolution that ends where its kernel does.
+    fn conv_without_padding(&mut self) -> Conv2d {
+        self.padded_conv(1, |_| 0)
+    }
+
+    fn padded_conv(&mut self, stride: usize, padding: impl Fn(usize) -> usize) -> Conv2d {
         let LayerKind::Conv { inputs, outputs, kernel, bias } = self.kind() else { unreachable!("{MISORDERED}") };
-        let padding = kernel / 2;
+        let padding = padding(kernel);
         Conv2d {
             weight: self.tensor([outputs, inputs, kernel, kernel]),
             bias: (bias == Bias::Yes).then(|| self.tensor([outputs])),

@@ -88,6 +88,20 @@ fn layouts_name_their_blocks() {
 }
 
 #[test]
+fn lenet_has_the_sizes_of_niid_bench() {
+    let size = |shape| {
+        let mut plan = plan_of_shape("\"lenet\"", shape);
+        plan.task = synod_common::plan::Task::Classification { classes: 10 };
+        layout(&plan).unwrap().len()
+    };
+    assert_eq!(size([1, 28, 28]), 44_426);
+    assert_eq!(size([3, 32, 32]), 62_006);
+    let plan = plan_of_shape("\"lenet\"", [1, 16, 17]);
+    let logits = forward(&network(&plan, &initial(&plan).unwrap()), &numbers(16 * 17), 1);
+    assert!(logits.len() == 3 && logits.iter().all(|logit| logit.is_finite()));
+}
+
+#[test]
 fn the_fedavg_cnn_of_28_by_28_has_the_papers_size() {
     let mut plan = plan_of_shape("\"cnn\"", [1, 28, 28]);
     plan.task = synod_common::plan::Task::Classification { classes: 10 };

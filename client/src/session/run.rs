@@ -359,11 +359,9 @@ async fn prepare(state: &mut State, welcome: &Welcome) -> Result<(), String> {
     }
     let (parameters, digest) = (trainer.layout().len(), welcome.plan_digest);
     let pool = BufferPool::new(parameters, 3);
-    let keeper = plan
-        .train
-        .algorithm
-        .has_site_state()
-        .then(|| Arc::new(StateFolder::new(&state.options.state, digest, parameters)));
+    let samples = data.train.len();
+    let keeper =
+        trainer.keeps_state().then(|| Arc::new(StateFolder::new(&state.options.state, digest, parameters, samples)));
     let work = Arc::new(Work::new(welcome.site.clone(), trainer, data));
     (state.watch)(SiteEvent::Joined {
         site: welcome.site.clone(),

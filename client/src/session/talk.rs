@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use quinn::{Connection, RecvStream, SendStream};
 use synod_common::event::LeftOut;
-use synod_common::plan::Task as PlanTask;
 use synod_common::update::Update;
 use synod_common::wire::{Answer, Declined, Evaluated, Finished, Ready, Task, TaskKind, shorten};
 use synod_transport::{StreamError, explain_connection_error, receive, receive_values, send, send_values};
@@ -83,8 +82,7 @@ impl<'a> Talk<'a> {
 
     async fn say_ready(&mut self) -> Result<(), StreamError> {
         let Some(prepared) = &self.state.prepared else { return Err(StreamError::Ended) };
-        let PlanTask::Classification { classes } = prepared.plan.task;
-        let classes = classes as usize;
+        let classes = prepared.plan.task.classes();
         let class_counts =
             if classes <= CLASS_COUNTS_MAX { prepared.work.data.train.class_counts(classes) } else { Vec::new() };
         let ready = Ready { plan: prepared.digest, samples: prepared.work.samples(), class_counts };

@@ -1,16 +1,17 @@
 //! Any model on any device, by burn.
 
 use burn::optim::GradientsParams;
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::{Device, Tensor, TensorData};
 use synod_common::plan::{Algorithms, MarginReduction, Optimiser, Plan};
-use synod_losses::LossConfig;
 use synod_losses::classification::softmax_objective;
 use synod_losses::regulariser::margin_control;
+use synod_losses::{LossConfig, LossError, Memory, Scratch, Targets, TaskKind, multilabel, regression};
 
 use super::algorithm::{Correction, SiteMemory, Terms, ascend, clip};
 use super::engine::{Batch, Engine, Learner, Predictor};
 use super::error::TrainError;
 use super::optimiser::Stepper;
+use crate::catalogue::kind_of;
 use crate::device::reads_are_free;
 use crate::models::{Blueprint, Network, write_flat};
 
@@ -21,6 +22,7 @@ const READ_EVERY: u64 = 64;
 #[derive(Debug)]
 pub(super) struct BurnEngine {
     blueprint: Blueprint,
+    kind: TaskKind,
     loss: LossConfig,
     margin: Option<margin_control::Config>,
     optimiser: Optimiser,
@@ -43,7 +45,8 @@ impl BurnEngine {
         let recording = device.clone().autodiff();
         let train = &plan.train;
         let (optimiser, clip_norm, algorithms) = (train.optimiser, train.clip_norm, train.algorithm);
-        Self { blueprint, loss, margin, optimiser, clip_norm, algorithms, plain: device, recording }
+        let kind = kind_of(&plan.task);
+        Self { blueprint, kind, loss, margin, optimiser, clip_norm, algorithms, plain: device, recording }
     }
 
     /// The inputs of a batch on the device. The buffer itself becomes the tensor where the device is the CPU.
@@ -51,6 +54,44 @@ impl BurnEngine {
         let samples = batch.labels.len();
         let values = batch.inputs.len() / samples.max(1);
         Tensor::from_data(TensorData::new(std::mem::take(&mut batch.inputs), [samples, values]), &self.plain)
+    }
+
+    /// The objective of a step for the outputs of the network, by the kind of the task.
+    fn objective(
+        &self,
+        outputs: Tensor<2>,
+        targets: &Targets,
+        memory: Option<&mut Memory<'_>>,
+    ) -> Result<Tensor<1>, LossError> {
+        let margin = self.margin.as_ref().filter(|margin| margin.lambda != 0.0);
+        if let (Some(remembering), Some(memory)) = (self.loss.remembering(), memory) {
+            let loss = remembering.objective(outputs.clone(), targets.clone(), memory)?;
+            return Ok(match margin {
+                Some(margin) => loss + margin_control::margin_control(outputs, margin)?,
+                None => loss,
+            });
+        }
+        match targets {
+            Targets::Labels(labels) => softmax_objective(outputs, labels.clone(), &self.loss, margin),
+            Targets::Matrix(rows) if self.kind == TaskKind::MultiLabel => {
+                multilabel::objective(outputs, rows.clone(), &self.loss)
+            }
+            Targets::Matrix(rows) => regression::objective(outputs, rows.clone(), &self.loss),
+            _ => Err(self.loss.unfit(self.kind)),
+        }
+    }
+
+    fn targets(&self, batch: &mut Batch) -> Targets {
+        let samples = batch.labels.len();
+        let labels = std::mem::take(&mut batch.labels);
+        match self.kind {
+            TaskKind::MultiLabel | TaskKind::Regression => {
+                let width = batch.targets.len() / samples.max(1);
+                let rows = TensorData::new(std::mem::take(&mut batch.targets), [samples, width]);
+                Targets::Matrix(Tensor::from_data(rows, &self.plain))
+            }
+            _ => Targets::Labels(Tensor::from_data(TensorData::new(labels, [samples]), &self.plain)),
+        }
     }
 }
 
@@ -98,30 +139,31 @@ impl BurnLearner<'_> {
         &self,
         network: &Network,
         inputs: &Tensor<2>,
-        labels: &Tensor<1, Int>,
+        targets: &Targets,
+        memory: Option<&mut Memory<'_>>,
     ) -> Result<(Tensor<1>, GradientsParams), TrainError> {
-        let engine = self.engine;
         let features = network.features(inputs.clone());
-        let logits = network.head(features.clone());
-        let calibrated = self.terms.calibrate(logits.clone());
-        let loss = softmax_objective(calibrated, labels.clone(), &engine.loss, engine.margin.as_ref())?;
-        let loss = self.terms.add(loss, inputs, &features, &logits, labels);
+        let outputs = network.head(features.clone());
+        let calibrated = self.terms.calibrate(outputs.clone());
+        let loss = self.engine.objective(calibrated, targets, memory)?;
+        let loss = self.terms.add(loss, inputs, &features, &outputs, targets);
         let gradients = GradientsParams::from_grads(loss.backward(), network);
         Ok((loss.inner(), gradients))
     }
 }
 
 impl Learner for BurnLearner<'_> {
-    fn step(&mut self, batch: &mut Batch, lr: f64) -> Result<(), TrainError> {
+    fn step(&mut self, batch: &mut Batch, lr: f64, mut memory: Option<Memory<'_>>) -> Result<(), TrainError> {
         let engine = self.engine;
         let inputs = engine.inputs(batch);
-        let labels = std::mem::take(&mut batch.labels);
-        let labels = TensorData::new(labels, [inputs.dims()[0]]);
-        let labels = Tensor::<1, Int>::from_data(labels, &engine.plain);
-        let (loss, mut gradients) = self.differentiate(self.network(), &inputs, &labels)?;
+        let targets = engine.targets(batch);
+        let (loss, mut gradients) = self.differentiate(self.network(), &inputs, &targets, memory.as_mut())?;
         if let Some(fedsam) = engine.algorithms.fedsam.filter(|fedsam| fedsam.rho != 0.0) {
+            // What a loss remembers is of the model itself, not of its worst neighbour.
             let worst = ascend(self.network().clone(), &gradients, fedsam.rho);
-            gradients = self.differentiate(&worst, &inputs, &labels)?.1;
+            let mut scratch = memory.as_ref().map(Memory::to_scratch);
+            let mut memory = scratch.as_mut().map(Scratch::memory);
+            gradients = self.differentiate(&worst, &inputs, &targets, memory.as_mut())?.1;
         }
         if let Some(correction) = &self.correction {
             correction.apply(self.network(), &mut gradients);
@@ -154,7 +196,7 @@ struct BurnPredictor<'a> {
 }
 
 impl Predictor for BurnPredictor<'_> {
-    fn logits(&self, batch: &mut Batch) -> Result<Vec<f32>, TrainError> {
+    fn outputs(&self, batch: &mut Batch) -> Result<Vec<f32>, TrainError> {
         read(self.network.forward(self.engine.inputs(batch)))
     }
 }

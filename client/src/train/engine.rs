@@ -2,6 +2,8 @@
 //!
 //! Today burn does, on any device. A step written by hand for a fixed small model takes the same place.
 
+use synod_losses::Memory;
+
 use super::algorithm::SiteMemory;
 use super::error::TrainError;
 
@@ -10,8 +12,10 @@ use super::error::TrainError;
 pub(super) struct Batch {
     /// `[samples, values]`.
     pub(super) inputs: Vec<f32>,
-    /// `[samples]`, each below the number of classes.
+    /// `[samples]`, in a classification the classes, each below their number.
     pub(super) labels: Vec<i64>,
+    /// `[samples, outputs]`, empty in a classification.
+    pub(super) targets: Vec<f32>,
 }
 
 /// Does the arithmetic of one plan's model on one device.
@@ -30,7 +34,9 @@ pub(super) trait Engine: Send + Sync {
 /// A model in training, with the state of its optimiser.
 pub(super) trait Learner {
     /// One step on a batch that is not empty.
-    fn step(&mut self, batch: &mut Batch, lr: f64) -> Result<(), TrainError>;
+    ///
+    /// `memory` is there for a loss that remembers, and is of the batch's samples.
+    fn step(&mut self, batch: &mut Batch, lr: f64, memory: Option<Memory<'_>>) -> Result<(), TrainError>;
 
     /// The mean loss of each step since the last call, in order. Waits for the device.
     fn losses(&mut self) -> Result<Vec<f64>, TrainError>;
@@ -41,6 +47,6 @@ pub(super) trait Learner {
 
 /// A model that answers.
 pub(super) trait Predictor {
-    /// Logits `[samples, outputs]` of a batch that is not empty. Waits for the device.
-    fn logits(&self, batch: &mut Batch) -> Result<Vec<f32>, TrainError>;
+    /// Outputs `[samples, outputs of the model]` for a batch that is not empty. Waits for the device.
+    fn outputs(&self, batch: &mut Batch) -> Result<Vec<f32>, TrainError>;
 }

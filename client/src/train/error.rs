@@ -1,6 +1,7 @@
 //! What can go wrong in local training and evaluation.
 
 use synod_common::ids::RoundId;
+use synod_common::state::StateError;
 use synod_losses::LossError;
 
 use crate::device::DeviceError;
@@ -18,6 +19,9 @@ pub enum TrainError {
     /// The loss of the plan, or margin control.
     #[error("the loss of the plan cannot be used: {0}")]
     Loss(#[from] LossError),
+    /// What the loss remembers cannot be kept.
+    #[error("what the loss remembers of the site cannot be kept: {0}")]
+    Remembered(#[from] StateError),
     /// A buffer for the result has another length.
     #[error("the buffer for the delta has {found} values, the model has {expected}; this is a bug, please report it")]
     Buffer {
@@ -54,6 +58,16 @@ pub enum TrainError {
         expected: usize,
         /// Values a sample has.
         found: usize,
+    },
+    /// Targets are of another kind than the task's.
+    #[error(
+        "the targets of the samples are not those of the task `{task}` ({expected} numbers a sample, or a class if 0); check `data.source`"
+    )]
+    Targets {
+        /// Numbers that the task has for a sample.
+        expected: usize,
+        /// The task.
+        task: &'static str,
     },
     /// There is nothing to train on.
     #[error("the site has no training samples; give it data, or lower `data.holdout`")]

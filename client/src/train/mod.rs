@@ -12,6 +12,7 @@ mod algorithm;
 mod burn_engine;
 mod engine;
 mod error;
+mod loss_memory;
 mod optimiser;
 mod order;
 mod trainer;

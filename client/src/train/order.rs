@@ -26,8 +26,13 @@ impl Order {
         Self { positions, batch: batch.max(1) as usize, next, rng }
     }
 
+    /// Whether the next batch begins a pass.
+    pub(super) fn begins_pass(&self) -> bool {
+        self.next >= self.positions.len()
+    }
+
     pub(super) fn next_batch(&mut self) -> &[u32] {
-        if self.next >= self.positions.len() {
+        if self.begins_pass() {
             shuffle(&mut self.positions, &mut self.rng);
             self.next = 0;
         }

@@ -7,27 +7,29 @@ use std::sync::Arc;
 use synod_common::blocks::Layout;
 use synod_common::ids::{ClientId, Digest, RoundId};
 use synod_common::metrics::Metrics;
-use synod_common::plan::Plan;
+use synod_common::plan::{Plan, Task};
 use synod_common::random::{Purpose, stream};
 use synod_common::state::State;
-use synod_losses::LossConfig;
+use synod_losses::{LossConfig, LossState, Memory};
 
 use super::algorithm::{Remembered, SiteMemory};
 use super::burn_engine::BurnEngine;
 use super::engine::{Batch, Engine, Predictor};
 use super::error::TrainError;
+use super::loss_memory;
 use super::order::{self, Order};
+use crate::catalogue::{kind_of, loss_of};
 use crate::data::{Share, SiteData};
 use crate::device::DeviceChoice;
 use crate::models::Blueprint;
-use crate::task::Evaluation;
-use crate::task::classification::Tally;
+use crate::task::regression::standardise;
+use crate::task::{Evaluation, Tally};
 
 /// Most reports of progress in one round.
 const REPORTS_MAX: u64 = 20;
 
-/// Trains and evaluates the model of one plan on one device. Share it among threads behind an `Arc`: it holds nothing
-/// that training changes.
+/// Trains and evaluates the model of one plan on one device. Share it among threads behind an `Arc`: training
+/// changes nothing in it but what a loss remembers of the site that trains.
 pub struct Trainer {
     plan: Arc<Plan>,
     plan_digest: Digest,
@@ -109,8 +111,11 @@ impl Trainer {
     /// # Errors
     /// When the device is not there, the model cannot be laid out, or the loss is none of the zoo's.
     pub fn new(plan: Arc<Plan>, device: &DeviceChoice) -> Result<Self, TrainError> {
-        let choice = &plan.train.loss;
-        let loss = LossConfig::from_name(&choice.name, toml::Value::Table(choice.options.clone()))?;
+        let loss = loss_of(&plan)?;
+        let kind = kind_of(&plan.task);
+        if !loss.fits(kind) {
+            return Err(loss.unfit(kind).into());
+        }
         let blueprint = Blueprint::new(&plan)?;
         let engine = Box::new(BurnEngine::new(&plan, blueprint.clone(), loss.clone(), device.open()?));
         let inputs = plan.data.input_values();
@@ -134,6 +139,12 @@ impl Trainer {
     #[must_use]
     pub fn layout_digest(&self) -> Digest {
         self.layout_digest
+    }
+
+    /// Whether a site keeps something from one of its rounds to the next: algorithms with a state, or a loss that remembers.
+    #[must_use]
+    pub fn keeps_state(&self) -> bool {
+        self.plan.train.algorithm.has_site_state() || self.loss.remembering().is_some()
     }
 
     /// First values of the model, as [`initial`](crate::models::initial()).
@@ -178,17 +189,23 @@ impl Trainer {
         let lr = train.optimiser.lr() * train.schedule.factor(task.round.0, u64::from(self.plan.rounds));
         let mut values = BTreeMap::new();
         let mut after = before.clone();
+        let mut of_loss = None;
         if steps == 0 {
             delta.fill(0.0);
         } else {
-            let loss = self.learn(task, &memory, &site.train, Steps { steps, lr }, delta, watch)?;
+            let (loss, remembered) = self.learn(task, &memory, &site.train, Steps { steps, lr }, delta, watch)?;
+            of_loss = remembered;
             values.insert("loss".to_owned(), loss);
             after = holdout.map(|holdout| self.evaluate(delta, holdout)).transpose()?.map(|e| e.metrics);
             for (delta, global) in delta.iter_mut().zip(global) {
                 *delta -= global;
             }
         }
-        let Remembered { state, control } = memory.after(delta, steps, lr);
+        let Remembered { mut state, control } = memory.after(delta, steps, lr);
+        match of_loss {
+            Some(of_loss) => loss_memory::keep(&of_loss, &mut state)?,
+            None => loss_memory::carry(task.state, &mut state)?,
+        }
         Ok(Trained { samples, steps, loss_before, before, train: Metrics { samples, values }, after, state, control })
     }
 
@@ -198,7 +215,7 @@ impl Trainer {
     /// When `model` or the samples do not fit the plan, the model's outputs are no numbers, or the device fails.
     pub fn evaluate(&self, model: &[f32], share: &Share) -> Result<Evaluation, TrainError> {
         let predictor = self.engine.predictor(model)?;
-        let mut tally = Tally::new(self.plan.task.outputs(), &self.loss);
+        let mut tally = Tally::new(&self.plan.task, &self.loss);
         let positions: Vec<u32> = (0..share.len() as u32).collect();
         let mut batch = Batch::default();
         for positions in positions.chunks(self.plan.evaluate.batch.max(1) as usize) {
@@ -209,14 +226,14 @@ impl Trainer {
     }
 
     fn measure(&self, predictor: &dyn Predictor, batch: &mut Batch, tally: &mut Tally<'_>) -> Result<(), TrainError> {
-        let logits = predictor.logits(batch)?;
-        match logits.iter().find(|logit| !logit.is_finite()) {
+        let outputs = predictor.outputs(batch)?;
+        match outputs.iter().find(|output| !output.is_finite()) {
             Some(value) => Err(TrainError::Outputs { value: *value }),
-            None => Ok(tally.add(&logits, &batch.labels)?),
+            None => Ok(tally.add(&outputs, &batch.labels, &batch.targets)?),
         }
     }
 
-    /// Trains, writes the trained parameters to `out`, and returns the mean loss per sample.
+    /// Trains, writes the trained parameters to `out`, and returns the mean loss per sample and what the loss remembers.
     fn learn(
         &self,
         task: &Assignment<'_>,
@@ -225,7 +242,7 @@ impl Trainer {
         Steps { steps, lr }: Steps,
         out: &mut [f32],
         watch: &mut dyn FnMut(StepReport) -> ControlFlow<()>,
-    ) -> Result<f64, TrainError> {
+    ) -> Result<(f64, Option<LossState>), TrainError> {
         let (round, train) = (task.round, &self.plan.train);
         let samples = u32::try_from(share.len()).unwrap_or(u32::MAX);
         let mut order = Order::new(samples, train.batch, stream(self.plan.seed, round, task.client, Purpose::Shuffle));
@@ -234,16 +251,25 @@ impl Trainer {
             None => Vec::new(),
         };
         let mut learner = self.engine.learner(memory, &class_counts)?;
+        let mut state = loss_memory::restore(&self.loss, share, self.plan.task.classes(), task.state)?;
         let (read_every, report_every) = (self.engine.read_every(), steps.div_ceil(REPORTS_MAX));
         let mut batch = Batch::default();
         // Samples of each step whose loss is not read yet.
         let mut unread = Vec::new();
         let (mut seen, mut sum) = (0.0_f64, 0.0_f64);
         for step in 1..=steps {
+            if let (Some(remembering), Some(state)) = (self.loss.remembering(), &mut state)
+                && order.begins_pass()
+            {
+                remembering.begin_pass(state);
+            }
             let positions = order.next_batch();
             self.fill(share, positions, &mut batch)?;
+            if let Task::Regression { mean, std, .. } = &self.plan.task {
+                standardise(&mut batch.targets, mean, std);
+            }
             unread.push(positions.len());
-            learner.step(&mut batch, lr)?;
+            learner.step(&mut batch, lr, state.as_mut().map(|state| Memory::new(state, positions)))?;
             let report = step % report_every == 0 || step == steps;
             if !report && (unread.len() as u64) < read_every {
                 continue;
@@ -263,7 +289,7 @@ impl Trainer {
         learner.write(out)?;
         match out.iter().position(|value| !value.is_finite()) {
             Some(index) => Err(TrainError::NotFinite { round, index, steps, lr }),
-            None => Ok(sum / seen),
+            None => Ok((sum / seen, state)),
         }
     }
 
@@ -274,11 +300,18 @@ impl Trainer {
         batch.inputs.clear();
         batch.inputs.reserve_exact(expected * positions.len());
         share.gather(positions, &mut batch.inputs, &mut batch.labels);
+        share.gather_targets(positions, &mut batch.targets);
         let found = batch.inputs.len() / positions.len().max(1);
         if found != expected {
             return Err(TrainError::Inputs { expected, found });
         }
-        let classes = self.plan.task.outputs();
+        let (classes, width) = match self.plan.task {
+            Task::Classification { classes } => (classes as usize, 0),
+            Task::MultiLabel { .. } | Task::Regression { .. } => (usize::MAX, self.plan.task.outputs()),
+        };
+        if batch.targets.len() != positions.len() * width {
+            return Err(TrainError::Targets { expected: width, task: self.plan.task.name() });
+        }
         match batch.labels.iter().find(|label| usize::try_from(**label).map_or(true, |label| label >= classes)) {
             Some(label) => Err(TrainError::Label { label: *label, classes }),
             None => Ok(()),

@@ -5,11 +5,15 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::reader::Section;
+use super::task::Task;
 
 /// Most values of one sample: a 3 x 4096 x 4096 image.
 pub const INPUT_VALUES_MAX: usize = 3 * 4096 * 4096;
 /// Most columns of a CSV file that a plan may name.
 pub const COLUMNS_MAX: usize = 10_000;
+
+/// Attributes of the built-in digits in a multi-label task.
+pub const DIGIT_ATTRIBUTES: usize = 5;
 
 /// How samples are written and become numbers; the same at every site.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -28,7 +32,9 @@ pub struct DataPlan {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Source {
-    /// The UCI digits inside the binary: 1,797 images of `[1, 8, 8]`, values 0 to 16, ten classes.
+    /// The UCI digits inside the binary: 1,797 images of `[1, 8, 8]`, values 0 to 16, ten classes. For the other tasks
+    /// targets are derived from the digit: five attributes (even, prime, at least five, drawn with a closed loop as 0, 6,
+    /// 8 and 9 are, a multiple of three), or the digit as a number.
     Digits,
     /// IDX files (plain or gzip), one of images or vectors and one of labels.
     Idx(IdxSource),
@@ -75,7 +81,8 @@ pub struct NpzSource {
     pub file: String,
     /// Name of the array of samples, `[samples, …]`, f32, f64 or u8.
     pub inputs: String,
-    /// Name of the array of labels, `[samples]`, any integer type.
+    /// Name of the array of targets: classes `[samples]` of any integer type; for several labels `[samples, classes]`
+    /// of 0 and 1, integers or booleans; for numbers `[samples]` or `[samples, outputs]`, f32 or f64.
     pub labels: String,
     /// Name of the array of samples of the central test set.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -101,8 +108,15 @@ pub struct CsvSource {
     /// Names of the columns where the files have no heading line.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub columns: Vec<String>,
-    /// The column with the label.
+    /// Lines that begin with this character are passed over.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub comment: Option<char>,
+    /// The column with the class; empty where `targets` are named.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub label: String,
+    /// The columns with a 0 or 1 for each class (multi-label) or with the numbers to predict (regression).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub targets: Vec<String>,
     /// The texts that stand for class 0, class 1, … Empty: labels are the class numbers themselves.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub label_values: Vec<Vec<String>>,
@@ -208,11 +222,11 @@ impl DataPlan {
         }
     }
 
-    pub(super) fn read(section: Option<Section<'_, '_>>) -> Option<Self> {
+    pub(super) fn read(section: Option<Section<'_, '_>>, task: Option<&Task>) -> Option<Self> {
         let mut section = section?;
         let test_fraction = section.number("test_fraction", 0.2, 0.0..=0.9);
         let holdout = section.number("holdout", 0.2, 0.0..=0.9);
-        let source = read_source(&mut section);
+        let source = read_source(&mut section, task);
         let normalise = source.as_ref().map(|source| read_normalise(&mut section, source));
         if source.is_none() {
             // Its keys are fine, only their reader is missing.
@@ -225,7 +239,7 @@ impl DataPlan {
 
 const SOURCES: &[&str] = &["digits", "idx", "csv", "npz"];
 
-fn read_source(section: &mut Section<'_, '_>) -> Option<Source> {
+fn read_source(section: &mut Section<'_, '_>, task: Option<&Task>) -> Option<Source> {
     if !section.has("source") {
         section.problem(
             "",
@@ -240,7 +254,7 @@ fn read_source(section: &mut Section<'_, '_>) -> Option<Source> {
             Some(Source::Digits)
         }
         "idx" => read_idx(choice.options).map(Source::Idx),
-        "csv" => read_csv(choice.options).map(Source::Csv),
+        "csv" => read_csv(choice.options, task).map(Source::Csv),
         "npz" => read_npz(choice.options).map(Source::Npz),
         _ => {
             choice.unknown("data source", SOURCES);
@@ -292,12 +306,32 @@ fn read_npz(mut s: Section<'_, '_>) -> Option<NpzSource> {
     Some(NpzSource { file: file?, inputs, labels, test_inputs, test_labels, shape: shape? })
 }
 
-fn read_csv(mut s: Section<'_, '_>) -> Option<CsvSource> {
+/// The column with the class, or the columns of the targets, as the task needs.
+fn read_targets(s: &mut Section<'_, '_>, task: Option<&Task>) -> (Option<String>, Vec<String>) {
+    let what = match task {
+        None | Some(Task::Classification { .. }) => {
+            return (s.required("label", "the column with the label"), Vec::new());
+        }
+        Some(Task::MultiLabel { .. }) => "the columns with a 0 or 1 for each class",
+        Some(Task::Regression { .. }) => "the columns with the numbers to predict",
+    };
+    let given = s.has("targets");
+    let targets: Vec<String> = s.required("targets", what).unwrap_or_default();
+    let outputs = task.map_or(0, Task::outputs);
+    if given && targets.len() != outputs {
+        let message = format!("`targets` names {} columns, the task has {outputs} outputs", targets.len());
+        s.problem("targets", message, Some("name one column for each class or number"));
+    }
+    (None, targets)
+}
+
+fn read_csv(mut s: Section<'_, '_>, task: Option<&Task>) -> Option<CsvSource> {
     let files: Vec<String> = s.required("files", "the files, like [\"site.csv\"]").unwrap_or_default();
     let test_files = s.or("test_files", Vec::new());
     let delimiter: char = s.or("delimiter", ',');
     let columns: Vec<String> = s.or("columns", Vec::new());
-    let label: Option<String> = s.required("label", "the column with the label");
+    let comment: Option<char> = s.optional("comment");
+    let (label, targets) = read_targets(&mut s, task);
     let label_values: Vec<Vec<String>> = s.or("label_values", Vec::new());
     let numeric: Vec<String> = s.or("numeric", Vec::new());
     let categorical: BTreeMap<String, Vec<String>> = s.or("categorical", BTreeMap::new());
@@ -307,11 +341,15 @@ fn read_csv(mut s: Section<'_, '_>) -> Option<CsvSource> {
     let split_column: Option<String> = s.optional("split_column");
     let split_test: Option<String> = s.optional("split_test");
     both_or_none(&s, ("split_column", split_column.is_some()), ("split_test", split_test.is_some()));
-    if !delimiter.is_ascii() {
-        s.problem("delimiter", format!("`delimiter` is {delimiter:?}, it is one ASCII character"), None);
+    for (key, character) in [("delimiter", Some(delimiter)), ("comment", comment)] {
+        if let Some(character) = character.filter(|character| !character.is_ascii()) {
+            s.problem(key, format!("`{key}` is {character:?}, it is one ASCII character"), None);
+        }
     }
     let mut used = std::collections::BTreeSet::new();
-    for name in numeric.iter().chain(categorical.keys()).chain(&label).chain(&site_column).chain(&split_column) {
+    for name in
+        numeric.iter().chain(categorical.keys()).chain(&label).chain(&targets).chain(&site_column).chain(&split_column)
+    {
         if !used.insert(name) {
             s.problem("", format!("column `{name}` is named twice"), Some("a column has one role"));
         }
@@ -333,7 +371,9 @@ fn read_csv(mut s: Section<'_, '_>) -> Option<CsvSource> {
         test_files,
         delimiter,
         columns,
+        comment,
         label: label.unwrap_or_default(),
+        targets,
         label_values,
         numeric,
         categorical,

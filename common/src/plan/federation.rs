@@ -132,6 +132,59 @@ pub struct Simulation {
     pub names: Vec<SiteName>,
     /// Who owns which sample.
     pub partition: Partition,
+    /// What hostile sites do, if there are any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attack: Option<Attack>,
+}
+
+/// What hostile sites do. They are drawn from the seed, `fraction` of all sites (rounded down), and take part like the
+/// others.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Attack {
+    /// Sends its honest delta times `-scale`.
+    SignFlip {
+        /// Share of hostile sites, 0 to 1.
+        fraction: f64,
+        /// Above 0.
+        scale: f64,
+    },
+    /// Sends its honest delta times `scale`.
+    LargeNorm {
+        /// Share of hostile sites, 0 to 1.
+        fraction: f64,
+        /// Above 0.
+        scale: f64,
+    },
+    /// Sends Gaussian noise with `scale` times the norm of its honest delta.
+    Noise {
+        /// Share of hostile sites, 0 to 1.
+        fraction: f64,
+        /// Above 0.
+        scale: f64,
+    },
+    /// Trains on labels `classes - 1 - label`.
+    LabelFlip {
+        /// Share of hostile sites, 0 to 1.
+        fraction: f64,
+    },
+    /// Inner-product manipulation (Xie, Koyejo, Gupta: Fall of Empires, UAI 2019): all hostile sites send `-scale` times
+    /// the mean of their honest deltas.
+    InnerProduct {
+        /// Share of hostile sites, 0 to 1.
+        fraction: f64,
+        /// Above 0.
+        scale: f64,
+    },
+    /// A little is enough (Baruch, Baruch, Goldberg, NeurIPS 2019, algorithm 3): all hostile sites send the mean of their
+    /// honest deltas minus `z` of their standard deviations, value by value.
+    LittleIsEnough {
+        /// Share of hostile sites, 0 to 1.
+        fraction: f64,
+        /// Above 0; absent: the largest that hides among the cohort's members, as the paper computes it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        z: Option<f64>,
+    },
 }
 
 /// Who owns which sample.
@@ -160,9 +213,45 @@ pub enum Partition {
     },
     /// The sites the data names: a column, or one file a site.
     Natural,
+    /// A file says which site owns which training sample.
+    File {
+        /// One number for each training sample in order, the position of its site: IDX of unsigned bytes, which may be
+        /// compressed with gzip. Inside the data folder.
+        path: String,
+    },
 }
 
-const PARTITIONS: &[&str] = &["iid", "dirichlet", "shards", "sizes", "natural"];
+const PARTITIONS: &[&str] = &["iid", "dirichlet", "shards", "sizes", "natural", "file"];
+
+const ATTACKS: &[&str] = &["sign_flip", "large_norm", "noise", "label_flip", "inner_product", "little_is_enough"];
+
+impl Attack {
+    /// The name in a plan.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::SignFlip { .. } => "sign_flip",
+            Self::LargeNorm { .. } => "large_norm",
+            Self::Noise { .. } => "noise",
+            Self::LabelFlip { .. } => "label_flip",
+            Self::InnerProduct { .. } => "inner_product",
+            Self::LittleIsEnough { .. } => "little_is_enough",
+        }
+    }
+
+    /// Share of hostile sites.
+    #[must_use]
+    pub fn fraction(&self) -> f64 {
+        match self {
+            Self::SignFlip { fraction, .. }
+            | Self::LargeNorm { fraction, .. }
+            | Self::Noise { fraction, .. }
+            | Self::LabelFlip { fraction }
+            | Self::InnerProduct { fraction, .. }
+            | Self::LittleIsEnough { fraction, .. } => *fraction,
+        }
+    }
+}
 
 impl Partition {
     /// The name in a plan.
@@ -174,6 +263,7 @@ impl Partition {
             Self::Shards { .. } => "shards",
             Self::Sizes { .. } => "sizes",
             Self::Natural => "natural",
+            Self::File { .. } => "file",
         }
     }
 }
@@ -195,9 +285,32 @@ impl Simulation {
         if let Some(twice) = names.iter().find(|name| !seen.insert(*name)) {
             s.problem("names", format!("the name {twice} is used twice"), None);
         }
+        let attack = read_attack(&mut s);
         s.finish();
-        Self { clients, names, partition }
+        Self { clients, names, partition, attack }
     }
+}
+
+fn read_attack(s: &mut Section<'_, '_>) -> Option<Attack> {
+    let choice = s.choice("attack")?;
+    let name = choice.name.clone();
+    if !ATTACKS.contains(&name.as_str()) {
+        choice.unknown("attack", ATTACKS);
+        return None;
+    }
+    let mut o = choice.options;
+    let fraction = o.number("fraction", 0.2, 0.0..=1.0);
+    let mut scale = |default| o.number("scale", default, 1e-6..=1e9);
+    let attack = match name.as_str() {
+        "sign_flip" => Attack::SignFlip { fraction, scale: scale(1.0) },
+        "large_norm" => Attack::LargeNorm { fraction, scale: scale(10.0) },
+        "noise" => Attack::Noise { fraction, scale: scale(1.0) },
+        "inner_product" => Attack::InnerProduct { fraction, scale: scale(1.0) },
+        "little_is_enough" => Attack::LittleIsEnough { fraction, z: o.optional_number("z", 1e-6..=100.0) },
+        _ => Attack::LabelFlip { fraction },
+    };
+    o.finish();
+    Some(attack)
 }
 
 fn read_partition(s: &mut Section<'_, '_>) -> Partition {
@@ -216,6 +329,9 @@ fn read_partition(s: &mut Section<'_, '_>) -> Partition {
         "shards" => Partition::Shards { classes_per_site: o.number("classes_per_site", 2, 1..=100_000) },
         "sizes" => Partition::Sizes { exponent: o.number("exponent", 1.0, 0.0..=10.0) },
         "natural" => Partition::Natural,
+        "file" => Partition::File {
+            path: o.required("path", "the file that says which site owns which training sample").unwrap_or_default(),
+        },
         _ => Partition::Iid,
     };
     o.finish();

@@ -23,14 +23,15 @@ mod units;
 pub use aggregate::{Aggregate, ServerOptimiser};
 pub use algorithm::{Algorithms, FedDecorr, FedDyn, FedLc, FedNtd, FedProx, FedSam, Moon, Scaffold};
 pub use data::{
-    COLUMNS_MAX, CsvSource, DataPlan, Fit, INPUT_VALUES_MAX, IdxSource, Normalise, NpzSource, OnMissing, Source,
+    COLUMNS_MAX, CsvSource, DIGIT_ATTRIBUTES, DataPlan, Fit, INPUT_VALUES_MAX, IdxSource, Normalise, NpzSource,
+    OnMissing, Source,
 };
-pub use federation::{Evaluate, OnTooFew, Partition, RoundPlan, SITES_MAX, Screening, Simulation};
+pub use federation::{Attack, Evaluate, OnTooFew, Partition, RoundPlan, SITES_MAX, Screening, Simulation};
 pub use reader::Problem;
 pub use resolved::{AnyLoss, Catalogue, PLAN_BYTES_MAX, Plan, PlanError, Refusal};
 pub use strategies::{OptionInfo, STRATEGIES, StrategyFamily, StrategyInfo};
 pub use strategy::{DirectionLength, Orientation, PrincipalGradient, Scope, StepNorm, Strategy, Weighting};
-pub use task::{CLASSES_MAX, Task};
+pub use task::{Better, CLASSES_MAX, Headline, LABELS_MAX, OUTPUTS_MAX, Task};
 pub use train::{
     Activation, AdamOptions, Decay, LossChoice, MarginControl, MarginReduction, Model, Optimiser, Schedule, Train,
 };

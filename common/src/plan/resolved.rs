@@ -153,7 +153,7 @@ fn read_root<'p>(mut root: Section<'p, '_>, problems: &'p Problems, catalogue: &
             Some("add [data] with a source, like source = \"digits\""),
         );
     }
-    let data = DataPlan::read(root.section("data"));
+    let data = DataPlan::read(root.section("data"), task.as_ref());
     let train = Train::read(section_or_empty(&mut root, problems, "train"), task.as_ref(), catalogue);
     let aggregate = Aggregate::read(section_or_empty(&mut root, problems, "aggregate"));
     let round = RoundPlan::read(section_or_empty(&mut root, problems, "round"));

@@ -1,7 +1,7 @@
 //! Checks that need more than one section of a plan.
 
-use super::data::{Fit, Normalise, Source};
-use super::federation::Partition;
+use super::data::{DIGIT_ATTRIBUTES, Fit, Normalise, Source};
+use super::federation::{Attack, Partition};
 use super::reader::Problems;
 use super::resolved::Plan;
 use super::strategy::{Strategy, Weighting};
@@ -11,13 +11,18 @@ use super::train::{Model, Optimiser};
 /// Adds what does not fit together to `problems`.
 pub(super) fn check_together(plan: &Plan, problems: &Problems) {
     let shape = plan.data.input_shape();
-    if matches!(plan.model, Model::Cnn | Model::Resnet8 { .. }) {
-        let fits = matches!(shape.as_slice(), [_, h, w] if *h >= 4 && *w >= 4);
+    let side_min = match plan.model {
+        Model::Cnn | Model::Resnet8 { .. } => Some(4),
+        Model::Lenet => Some(16),
+        Model::Logistic | Model::Mlp { .. } => None,
+    };
+    if let Some(side_min) = side_min {
+        let fits = matches!(shape.as_slice(), [_, h, w] if *h >= side_min && *w >= side_min);
         if !fits {
             problems.add(
                 "model",
                 None,
-                format!("the model `{}` takes images [channels, height, width] of at least 4 x 4, the data has the shape {shape:?}", plan.model.name()),
+                format!("the model `{}` takes images [channels, height, width] of at least {side_min} x {side_min}, the data has the shape {shape:?}", plan.model.name()),
                 Some("choose model = \"logistic\" or [model.mlp], or give `shape` three dimensions".to_owned()),
             );
         }
@@ -44,6 +49,7 @@ pub(super) fn check_together(plan: &Plan, problems: &Problems) {
             None,
         );
     }
+    check_targets(plan, problems);
     let pooled = matches!(plan.data.normalise, Normalise::Standard { fit: Fit::Pooled });
     match &plan.simulation {
         None if pooled => problems.add(
@@ -53,6 +59,16 @@ pub(super) fn check_together(plan: &Plan, problems: &Problems) {
             Some("use fit = \"site\", or [data.normalise.given] with mean and std".to_owned()),
         ),
         Some(simulation) => {
+            if matches!(simulation.attack, Some(Attack::LabelFlip { .. }))
+                && !matches!(plan.task, Task::Classification { .. })
+            {
+                problems.add(
+                    "simulation.attack.label_flip",
+                    None,
+                    "flipped labels need a task with one class per sample",
+                    Some("use task.classification, or another attack".to_owned()),
+                );
+            }
             if simulation.partition == Partition::Natural && !matches!(plan.data.source, Source::Csv(_)) {
                 problems.add(
                     "simulation.partition.natural",
@@ -116,6 +132,13 @@ fn check_algorithms(plan: &Plan, problems: &Problems) {
             problem(name, message, "choose [model.mlp] with hidden layers, model = \"cnn\" or \"resnet8\"");
         }
     }
+    for (name, there) in [("fedlc", algorithms.fedlc.is_some()), ("fedntd", algorithms.fedntd.is_some())] {
+        if there && !matches!(plan.task, Task::Classification { .. }) {
+            let message =
+                format!("`{name}` works on the logits of a classification, the task is `{}`", plan.task.name());
+            problem(name, message, "leave it out, or choose [task.classification]");
+        }
+    }
     let optimiser = &plan.train.optimiser;
     if algorithms.scaffold.is_some() && !matches!(optimiser, Optimiser::Sgd { momentum: 0.0, .. }) {
         let message = "`scaffold` reads the mean gradient off the way a site went, which takes sgd without momentum";
@@ -174,6 +197,43 @@ fn check_strategy(plan: &Plan, problems: &Problems) {
         problem(
             format!("`{name}` with these options needs {needed} updates, a round may close with {updates}"),
             "raise round.updates_min, or choose options that need fewer",
+        );
+    }
+}
+
+/// What the task needs of the source and of margin control.
+fn check_targets(plan: &Plan, problems: &Problems) {
+    let (task, source) = (plan.task.name(), &plan.data.source);
+    let outputs = match (&plan.task, source) {
+        (Task::Classification { .. }, _) => return,
+        (Task::MultiLabel { .. }, Source::Digits) => Some(DIGIT_ATTRIBUTES),
+        (Task::Regression { .. }, Source::Digits) => Some(1),
+        (_, Source::Idx(_)) => {
+            problems.add(
+                "data.source.idx",
+                None,
+                format!("the source `idx` has one class for each sample, which is not enough for the task `{task}`"),
+                Some("use csv with `targets`, or npz with a two-dimensional array".to_owned()),
+            );
+            None
+        }
+        (_, Source::Csv(_) | Source::Npz(_)) => None,
+    };
+    if let Some(outputs) = outputs.filter(|outputs| *outputs != plan.task.outputs()) {
+        let key = if plan.task.classes() > 0 { "classes" } else { "outputs" };
+        problems.add(
+            &format!("task.{task}.{key}"),
+            None,
+            format!("`{key}` is {}, for this task the digits have {outputs}", plan.task.outputs()),
+            Some(format!("write {key} = {outputs}")),
+        );
+    }
+    if plan.train.margin_control.is_some() {
+        problems.add(
+            "train.margin_control",
+            None,
+            format!("margin control works on the softmax of a classification, the task is `{task}`"),
+            Some("remove [train.margin_control]".to_owned()),
         );
     }
 }

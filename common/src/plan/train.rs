@@ -28,6 +28,9 @@ pub enum Model {
     /// The CNN of the FedAvg paper (McMahan et al. 2017): conv 5x5x32, pool, conv 5x5x64, pool, 512, classes.
     /// Inputs are `[channels, height, width]`, at least 4 x 4.
     Cnn,
+    /// The small CNN of NIID-Bench (Li et al. 2022), after LeNet-5: conv 5x5x6, pool, conv 5x5x16, pool, 120, 84, classes,
+    /// convolutions without padding. Inputs are `[channels, height, width]`, at least 16 x 16.
+    Lenet,
     /// A residual network of three stages with group normalisation, which needs no running statistics.
     Resnet8 {
         /// Channels of the first stage; the next ones have twice and four times as many.
@@ -49,7 +52,7 @@ pub enum Activation {
     Gelu,
 }
 
-const MODELS: &[&str] = &["logistic", "mlp", "cnn", "resnet8"];
+const MODELS: &[&str] = &["logistic", "mlp", "cnn", "lenet", "resnet8"];
 
 impl Model {
     /// The name in a plan.
@@ -59,6 +62,7 @@ impl Model {
             Self::Logistic => "logistic",
             Self::Mlp { .. } => "mlp",
             Self::Cnn => "cnn",
+            Self::Lenet => "lenet",
             Self::Resnet8 { .. } => "resnet8",
         }
     }
@@ -69,7 +73,7 @@ impl Model {
         match self {
             Self::Logistic => false,
             Self::Mlp { hidden, .. } => !hidden.is_empty(),
-            Self::Cnn | Self::Resnet8 { .. } => true,
+            Self::Cnn | Self::Lenet | Self::Resnet8 { .. } => true,
         }
     }
 
@@ -97,6 +101,7 @@ impl Model {
                 Self::Mlp { hidden, activation: s.or("activation", Activation::Relu) }
             }
             "cnn" => Self::Cnn,
+            "lenet" => Self::Lenet,
             "resnet8" => {
                 let width = s.number("width", 16, 1..=1024);
                 let groups = s.number("groups", 8, 1..=1024);

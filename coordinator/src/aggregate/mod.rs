@@ -10,14 +10,17 @@
 //!  ExactSum               GramBlocks / gram        on arrival, or when the round closes
 //!  (order-free sum)       (all inner products, f64)
 //!     │                      │
-//!   mean              principal / fedgh            one coefficient per update and block
+//!   mean              principal, fedgh, PCGrad, CAGrad, FedMGDA+,
+//!                     geometric median, Krum       one coefficient per update and block
 //!                            │
-//!                      weighted_sum                one pass over the updates
+//!                 combine ── weighted_sum          one pass over the updates
+//!
+//!   coordinate median, trimmed mean, Bulyan        order statistics of every parameter, one pass
 //! ```
 //!
 //! Two ways lead to results that do not depend on the order of arrival. A sum goes through [`ExactSum`], whose additions
-//! are integer additions and commute. Whatever holds the updates ([`principal`], [`fedgh`], [`weighted_sum`]) works on
-//! them **in the order given**: the caller sorts by client id first, or lets [`GramBlocks`] sort by its key.
+//! are integer additions and commute. Whatever holds the updates (all but the sums) works on them **in the order given**:
+//! the caller sorts by client id first, or lets [`GramBlocks`] sort by its key.
 //!
 //! Parallel parts split ranges of parameters, never updates, and run on rayon's current pool.
 
@@ -25,6 +28,7 @@ mod clip;
 mod combine;
 mod error;
 mod exact;
+mod feddyn;
 mod fedgh;
 mod fednova;
 mod geometry;
@@ -42,6 +46,7 @@ pub use clip::clip_norm;
 pub use combine::{combine, combine_from_grams};
 pub use error::AggregateError;
 pub use exact::{BufferedSum, ExactSum, GROUP, Weighted};
+pub use feddyn::feddyn_step;
 pub use fedgh::{fedgh, fedgh_coefficients, follow};
 pub use fednova::fednova_coefficients;
 pub use geometry::{Cagrad, DirectionLength, FedMgda, cagrad_coefficients, fedmgda_coefficients, pcgrad_coefficients};

@@ -236,9 +236,7 @@ impl Run {
         self.model = committing.model;
         self.state = committing.state;
         self.read_control();
-        if self.plan.train.algorithm.has_site_state() {
-            self.last_counted.extend(committing.took_part.iter().map(|site| (site.client_id(), round)));
-        }
+        self.last_counted.extend(committing.took_part.iter().map(|site| (site.client_id(), round)));
         out.push(Action::Publish(RunEvent::RoundCommitted {
             round,
             took_part: committing.took_part,

@@ -1,6 +1,6 @@
 //! Drives the round machine with worker threads instead of sockets.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError, mpsc};
@@ -9,10 +9,10 @@ use std::time::Duration;
 use synod_client::train::Trainer;
 use synod_client::work::{Order, Work};
 use synod_common::event::{EventSink, RunEvent};
-use synod_common::ids::SiteName;
-use synod_common::plan::{Plan, Task};
+use synod_common::ids::{RoundId, SiteName};
+use synod_common::plan::Plan;
 use synod_common::state::State;
-use synod_common::update::BufferPool;
+use synod_common::update::{BufferPool, Update};
 use synod_common::wire::TaskKind;
 use synod_coordinator::round::{
     Action, Ended, Event, Machine, Measured, Millis, ModelVersion, OutTask, Received, Setup,
@@ -21,6 +21,7 @@ use synod_coordinator::server::Host;
 
 use super::clock::millis;
 use super::error::FleetError;
+use super::hostile::Hostile;
 use super::kept::KeptStates;
 use super::population::Population;
 
@@ -51,6 +52,52 @@ pub struct Fleet<'a> {
     pub sink: &'a dyn EventSink,
     /// Set from outside to end the run early.
     pub stop: &'a AtomicBool,
+}
+
+/// What a worker gives back.
+enum Done {
+    Event(Event),
+    /// What a hostile site would have sent by itself; it waits for the others.
+    Held(SiteName, Box<Result<Update, Event>>),
+}
+
+/// Hostile sites that wait for each other: what they send depends on all their honest updates.
+#[derive(Default)]
+struct Gang {
+    round: RoundId,
+    /// Members of the round, honest ones included.
+    members: usize,
+    /// How many of the hostile ones still train.
+    at_work: usize,
+    held: BTreeMap<SiteName, Update>,
+}
+
+impl Gang {
+    /// A task of `round` goes to a member.
+    fn sent(&mut self, round: RoundId, hostile: bool) {
+        if round != self.round {
+            *self = Self { round, ..Self::default() };
+        }
+        self.members += 1;
+        self.at_work += usize::from(hostile);
+    }
+
+    /// A hostile member has trained, or failed to, which is known at once. When it was the last one all of them send.
+    fn done(&mut self, site: SiteName, result: Result<Update, Event>, hostile: &Hostile) -> Vec<Event> {
+        self.at_work = self.at_work.saturating_sub(1);
+        let mut events = Vec::new();
+        match result {
+            Ok(update) => drop(self.held.insert(site, update)),
+            Err(event) => events.push(event),
+        }
+        if self.at_work == 0 {
+            let (sites, mut updates): (Vec<_>, Vec<_>) = std::mem::take(&mut self.held).into_iter().unzip();
+            hostile.conspire(&mut updates, self.members);
+            let send = |(site, update)| Event::Update { site, received: Received::screen(update) };
+            events.extend(sites.into_iter().zip(updates).map(send));
+        }
+        events
+    }
 }
 
 enum Job {
@@ -132,13 +179,13 @@ impl Fleet<'_> {
     }
 
     fn arrivals(&self) -> Result<Vec<Event>, FleetError> {
-        let Task::Classification { classes } = self.plan.task;
+        let classes = self.plan.task.classes();
         let prepare = self.population.len() <= PREPARED_MAX;
         let mut all = Vec::with_capacity(self.population.len());
         for (index, (name, size)) in self.population.names().zip(self.population.sizes()).enumerate() {
             let (samples, class_counts) = if prepare {
                 let data = self.population.data(index)?;
-                (data.train.len() as u64, data.train.class_counts(classes as usize))
+                (data.train.len() as u64, data.train.class_counts(classes))
             } else {
                 (size as u64, Vec::new())
             };
@@ -153,7 +200,7 @@ impl Fleet<'_> {
         arrivals: Vec<Event>,
         queue: &Queue,
         kept: &KeptStates,
-        inbox: &mpsc::Receiver<Event>,
+        inbox: &mpsc::Receiver<Done>,
     ) -> Ended {
         // Everyone is there before the first round, as if sites_min were all of them.
         let mut machine = Machine::new(setup);
@@ -163,6 +210,7 @@ impl Fleet<'_> {
         let started = millis();
         let mut now = Millis(0);
         let (mut wake_at, mut outstanding) = (None, 0_usize);
+        let (hostile, mut gang) = (self.population.hostile(), Gang::default());
         loop {
             let event = match next.pop_front() {
                 Some(event) => event,
@@ -176,10 +224,17 @@ impl Fleet<'_> {
                     None => Event::Interrupt,
                 },
                 None => match inbox.recv_timeout(Duration::from_millis(100)) {
-                    Ok(event) => {
+                    Ok(done) => {
                         outstanding -= 1;
-                        // What a site was stopped in is no failure of the site.
-                        if self.stop.load(Ordering::Relaxed) { Event::Interrupt } else { event }
+                        match done {
+                            // What a site was stopped in is no failure of the site.
+                            _ if self.stop.load(Ordering::Relaxed) => Event::Interrupt,
+                            Done::Event(event) => event,
+                            Done::Held(site, result) => {
+                                next.extend(gang.done(site, *result, hostile));
+                                continue;
+                            }
+                        }
                     }
                     Err(mpsc::RecvTimeoutError::Timeout) => continue,
                     Err(mpsc::RecvTimeoutError::Disconnected) => Event::Interrupt,
@@ -197,6 +252,10 @@ impl Fleet<'_> {
                 match action {
                     Action::Send { site, task } => {
                         outstanding += 1;
+                        if task.kind == TaskKind::Train {
+                            let colludes = self.population.index(&site).is_some_and(|site| hostile.colludes(site));
+                            gang.sent(task.round, colludes);
+                        }
                         queue.push(Job::Site { site, task });
                     }
                     Action::EvaluateCentrally { model } => {
@@ -223,54 +282,61 @@ impl Fleet<'_> {
     }
 
     /// One worker: takes jobs until the queue closes.
-    fn work(&self, queue: &Queue, kept: &KeptStates, results: &mpsc::SyncSender<Event>, pool: &BufferPool) {
+    fn work(&self, queue: &Queue, kept: &KeptStates, results: &mpsc::SyncSender<Done>, pool: &BufferPool) {
         while let Some(job) = queue.pop() {
-            let event = match job {
+            let done = match job {
                 Job::Site { site, task } => self.site_job(site, &task, kept, pool),
-                Job::Central { model } => self.central_job(&model),
+                Job::Central { model } => Done::Event(self.central_job(&model)),
             };
-            if results.send(event).is_err() {
+            if results.send(done).is_err() {
                 return;
             }
         }
     }
 
-    fn site_job(&self, site: SiteName, task: &OutTask, kept: &KeptStates, pool: &BufferPool) -> Event {
+    fn site_job(&self, site: SiteName, task: &OutTask, kept: &KeptStates, pool: &BufferPool) -> Done {
         let round = task.round;
-        let declined = |site: SiteName, reason: String| Event::Declined { site, round, reason };
         let Some(index) = self.population.index(&site) else {
-            return declined(site, "there is no such site".to_owned());
+            return Done::Event(Event::Declined { site, round, reason: "there is no such site".to_owned() });
         };
-        let data = match self.population.data(index) {
-            Ok(data) => data,
-            Err(error) => return declined(site, error.to_string()),
+        let hostile = self.population.hostile();
+        let work = match self.population.data(index) {
+            Ok(data) => Work::new(site.clone(), Arc::clone(&self.trainer), data),
+            Err(error) => return Done::Event(Event::Declined { site, round, reason: error.to_string() }),
         };
-        let work = Work::new(site.clone(), Arc::clone(&self.trainer), data);
         match task.kind {
             TaskKind::Train => {
                 let mut watch = |_| {
                     if self.stop.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
                 };
-                let Some(state) = kept.of(&site, task.last_counted) else {
-                    let base = task.last_counted;
-                    return declined(
-                        site,
-                        format!("its state of round {base} is lost; this is a bug, please report it"),
-                    );
+                let base = if self.trainer.keeps_state() { task.last_counted } else { RoundId(0) };
+                let Some(state) = kept.of(&site, base) else {
+                    let reason = format!("its state of round {base} is lost; this is a bug, please report it");
+                    return Done::Event(Event::Declined { site, round, reason });
                 };
                 let order = Order { round, model: &task.model.values, control: task.control.as_deref() };
-                match work.train(order, &state, pool.take(), millis, &mut watch) {
+                let trained = match work.train(order, &state, pool.take(), millis, &mut watch) {
                     Ok((update, state)) => {
-                        kept.keep(&site, task.last_counted, round, state);
+                        kept.keep(&site, base, round, state);
+                        Ok(update)
+                    }
+                    Err(error) => Err(Event::Declined { site: site.clone(), round, reason: error.to_string() }),
+                };
+                if hostile.colludes(index) {
+                    return Done::Held(site, Box::new(trained));
+                }
+                Done::Event(match trained {
+                    Ok(mut update) => {
+                        hostile.change(index, work.client, round, &mut update);
                         Event::Update { site, received: Received::screen(update) }
                     }
-                    Err(error) => declined(site, error.to_string()),
-                }
+                    Err(declined) => declined,
+                })
             }
-            TaskKind::Evaluate => match work.evaluate(&task.model.values) {
+            TaskKind::Evaluate => Done::Event(match work.evaluate(&task.model.values) {
                 Ok(metrics) => Event::Evaluated { site, round, metrics },
-                Err(error) => declined(site, error.to_string()),
-            },
+                Err(error) => Event::Declined { site, round, reason: error.to_string() },
+            }),
         }
     }
 

@@ -12,6 +12,7 @@
 mod clock;
 mod driver;
 mod error;
+mod hostile;
 mod kept;
 mod population;
 mod references;
@@ -21,5 +22,6 @@ mod tests;
 
 pub use driver::{Fleet, FleetOptions};
 pub use error::FleetError;
+pub use hostile::Hostile;
 pub use population::Population;
 pub use references::{Reference, references};

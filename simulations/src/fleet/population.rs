@@ -1,14 +1,16 @@
 //! The sites of a simulation: who they are and which samples are theirs.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
-use synod_client::data::{DataError, Dataset, Loaded, Normaliser, Rows, Share, SiteData};
+use synod_client::data::{DataError, Dataset, Loaded, Normaliser, Rows, Share, SiteData, Targets};
 use synod_common::ids::{ClientId, SiteName};
 use synod_common::plan::{Fit, Normalise, Partition, Plan, Task};
 use synod_common::random::{Purpose, run_stream};
 
 use super::error::FleetError;
+use super::hostile::Hostile;
 use crate::partition::partition;
 
 /// The sites of a simulation over one shared data set.
@@ -19,6 +21,7 @@ pub struct Population {
     by_client: HashMap<ClientId, usize>,
     pooled: Option<Arc<Normaliser>>,
     test: Option<Share>,
+    hostile: Hostile,
 }
 
 struct Site {
@@ -35,7 +38,6 @@ impl Population {
     /// Without that section, or when the data cannot be split as it says.
     pub fn new(plan: &Arc<Plan>, loaded: &Loaded) -> Result<Self, FleetError> {
         let simulation = plan.simulation.as_ref().ok_or(FleetError::NoSimulation)?;
-        let Task::Classification { classes } = plan.task;
         let dataset = Arc::clone(&loaded.train);
         let natural = simulation.partition == Partition::Natural;
         let owners = dataset.owners().filter(|_| natural);
@@ -54,12 +56,23 @@ impl Population {
             return Err(FleetError::Natural { found, expected: names.len() });
         }
         let mut rng = run_stream(plan.seed, Purpose::Partition);
-        let owner_of = owners.map(synod_client::data::Owners::of);
-        let parts = partition(&simulation.partition, found, dataset.labels(), classes as usize, owner_of, &mut rng)?;
+        let owner_of = owners.map(synod_client::data::Owners::of).or(loaded.assignment.as_deref());
+        let (groups, count) = groups(&dataset, &plan.task);
+        let parts = partition(&simulation.partition, found, &groups, count, owner_of, &mut rng)?;
         let tests = own_tests(loaded, natural);
         let sites = names.into_iter().zip(parts).enumerate();
         let sites = sites.map(|(i, (name, rows))| (name, rows, tests.get(i).cloned())).collect();
-        Self::of(Arc::clone(plan), dataset, loaded.test.clone(), sites)
+        let mut population = Self::of(Arc::clone(plan), dataset, loaded.test.clone(), sites)?;
+        if let Some(attack) = &simulation.attack {
+            population.hostile = Hostile::draw(attack, population.len(), plan.seed);
+        }
+        Ok(population)
+    }
+
+    /// The sites that attack.
+    #[must_use]
+    pub fn hostile(&self) -> &Hostile {
+        &self.hostile
     }
 
     /// A population of one site that has every sample of this one, for the pooled reference.
@@ -102,7 +115,7 @@ impl Population {
             .into_iter()
             .map(|(name, rows, own_test)| Site { name, rows, own_test, data: OnceLock::new() })
             .collect();
-        Ok(Self { plan, dataset, sites, by_client, pooled, test })
+        Ok(Self { plan, dataset, sites, by_client, pooled, test, hostile: Hostile::default() })
     }
 
     fn test_set(&self) -> Option<Arc<Dataset>> {
@@ -171,12 +184,38 @@ impl Population {
         let client = site.name.client_id();
         let dataset = Arc::clone(&self.dataset);
         let own_test = site.own_test.clone();
-        let data = SiteData::for_site(&self.plan, client, dataset, site.rows.clone(), own_test, self.pooled.as_ref())?;
+        let mut data =
+            SiteData::for_site(&self.plan, client, dataset, site.rows.clone(), own_test, self.pooled.as_ref())?;
+        if self.hostile.flips_labels(index) {
+            data.train = data.train.with_flipped_labels(self.plan.task.outputs() as u32);
+        }
         Ok(Arc::clone(site.data.get_or_init(|| Arc::new(data))))
     }
 
     pub(super) fn index(&self, name: &SiteName) -> Option<usize> {
         self.by_client.get(&name.client_id()).copied()
+    }
+}
+
+/// Groups into which a regression's samples are dealt by the size of their first target.
+const TARGET_GROUPS: usize = 10;
+
+/// The group of each sample by which the partitions of label skew deal them out, and how many groups there are: its
+/// class; its first label or none; in regression the tenth of the samples, ordered by the first target, that it is in.
+fn groups<'d>(dataset: &'d Dataset, task: &Task) -> (Cow<'d, [u32]>, usize) {
+    match dataset.targets() {
+        Targets::Classes(_) => (Cow::Borrowed(dataset.groups()), task.classes()),
+        Targets::Labels(_) => (Cow::Borrowed(dataset.groups()), task.classes() + 1),
+        Targets::Numbers(matrix) => {
+            let first = |row: &u32| matrix.row(*row as usize)[0];
+            let mut order = dataset.all_rows();
+            order.sort_by(|a, b| first(a).total_cmp(&first(b)));
+            let mut groups = vec![0; order.len()];
+            for (rank, row) in order.iter().enumerate() {
+                groups[*row as usize] = (rank * TARGET_GROUPS / order.len()) as u32;
+            }
+            (Cow::Owned(groups), TARGET_GROUPS)
+        }
     }
 }
 

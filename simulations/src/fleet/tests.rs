@@ -31,7 +31,8 @@ fn samples(rows: usize) -> Loaded {
         .flat_map(|(i, l)| (0..4).map(move |c| if c == *l as usize { 1.0 } else { (i * (c + 3) % 11) as f32 / 22.0 }));
     let dataset = |inputs: Vec<f32>, labels| Arc::new(Dataset::new(Inputs::F32(inputs), labels, vec![4]).unwrap());
     let inputs: Vec<f32> = inputs.collect();
-    Loaded { train: dataset(inputs.clone(), labels.clone()), test: Some(dataset(inputs, labels)), notes: Vec::new() }
+    let (train, test) = (dataset(inputs.clone(), labels.clone()), Some(dataset(inputs, labels)));
+    Loaded { train, test, assignment: None, notes: Vec::new() }
 }
 
 fn run(plan: &Arc<Plan>, threads: usize) -> (Outcome, Digest, Vec<RunEvent>) {
@@ -123,6 +124,33 @@ fn moon_goes_on_from_each_sites_own_last_model() {
         })
     };
     assert!(loss_of(&one.2) > loss_of(&fedavg.2), "the contrast is part of the loss that sites report");
+}
+
+/// Hostile sites that wait for each other must not make the order of arrival matter, or keep a round open for ever.
+#[test]
+fn attacks_repeat_to_the_bit_and_change_the_model() {
+    let honest = run(&plan("[round]\ncohort = 5\n[simulation]\nclients = 8\n"), 1).1;
+    for attack in ["sign_flip", "large_norm", "noise", "label_flip", "inner_product", "little_is_enough"] {
+        let attacked =
+            format!("[round]\ncohort = 5\n[simulation]\nclients = 8\n[simulation.attack.{attack}]\nfraction = 0.5\n");
+        let attacked = plan(&attacked);
+        let one = run(&attacked, 1);
+        assert_eq!(one.0, Outcome::Completed, "{attack}");
+        assert_ne!(one.1, honest, "{attack}");
+        assert_eq!(run(&attacked, 3).1, one.1, "{attack}");
+    }
+}
+
+#[test]
+fn a_file_says_who_owns_which_sample() {
+    let plan = plan("[simulation]\nclients = 3\n[simulation.partition.file]\npath = \"who.idx\"\n");
+    let mut loaded = samples(6);
+    loaded.assignment = Some(vec![2, 0, 0, 1, 2, 2]);
+    let population = Population::new(&plan, &loaded).unwrap();
+    assert_eq!(population.rows().collect::<Vec<_>>(), [&[1, 2][..], &[3], &[0, 4, 5]]);
+    loaded.assignment = Some(vec![0, 1]);
+    let error = Population::new(&plan, &loaded).err().expect("too short").to_string();
+    assert!(error.contains('6') && error.contains('2'), "{error}");
 }
 
 #[test]

@@ -13,7 +13,7 @@ use super::{dirichlet, shards, sizes};
 /// are in ascending order.
 ///
 /// `clients` is the number of sites; with `natural` it may be 0 for as many as `owners` names. `owners` is the site of
-/// each row where the data says so, and only `natural` looks at it.
+/// each row where the data or a file says so, and only `natural` and `file` look at it.
 ///
 /// # Errors
 /// When rows, classes and sites do not fit the rule; the message says what to change.
@@ -30,7 +30,7 @@ pub fn partition(
     if let Some((row, label)) = labels.iter().enumerate().find(|(_, label)| **label as usize >= classes) {
         return Err(PartitionError::Label { row, label: *label, classes });
     }
-    if let Partition::Natural = rule {
+    if let Partition::Natural | Partition::File { .. } = rule {
         return natural(clients, rows, owners.ok_or(PartitionError::NoOwners)?);
     }
     if clients == 0 {
@@ -48,7 +48,7 @@ pub fn partition(
         Partition::Shards { classes_per_site } => {
             shards::split(*classes_per_site, clients, rows_of_classes(labels, classes), rng)
         }
-        Partition::Natural => Err(PartitionError::NoOwners),
+        Partition::Natural | Partition::File { .. } => Err(PartitionError::NoOwners),
     }
 }
 

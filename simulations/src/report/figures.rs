@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 use synod_common::ids::SiteName;
 use synod_common::metrics::Metrics;
-use synod_common::plan::{Plan, Source, Task};
+use synod_common::plan::{Headline, Plan, Source, Task};
 
 use super::chart::{Band, Bar, Heat, Line, LineChart, Shade, bars, histogram};
 use super::quantity::{count, short};
@@ -68,13 +68,13 @@ pub(super) fn learning(story: &Story, metric: &str, title: &str, y_label: &'stat
     })
 }
 
-/// Accuracy of the last global model at each site, beside that of the site's own model.
-pub(super) fn site_accuracy(story: &Story) -> Option<Figure> {
+/// The headline metric of the last global model at each site, beside that of the site's own model.
+pub(super) fn site_headline(story: &Story, headline: Headline) -> Option<Figure> {
     let mut sites: Vec<(&SiteName, Option<f64>, Option<f64>)> = story
         .sites
         .iter()
         .map(|(name, site)| {
-            let of = |m: &Option<(u64, Metrics)>| m.as_ref().and_then(|m| m.1.get("accuracy"));
+            let of = |m: &Option<(u64, Metrics)>| m.as_ref().and_then(|m| m.1.get(headline.name));
             (name, of(&site.global), of(&site.local))
         })
         .filter(|(_, global, local)| global.is_some() || local.is_some())
@@ -85,6 +85,7 @@ pub(super) fn site_accuracy(story: &Story) -> Option<Figure> {
     sites.sort_by(|a, b| natural_key(a.0).cmp(&natural_key(b.0)));
     let mut values: Vec<f64> = sites.iter().filter_map(|s| s.1).collect();
     values.sort_by(f64::total_cmp);
+    let label = format!("{} on the site's held-out samples", headline.title);
     let few = sites.len() <= SITE_BARS_MAX || values.is_empty();
     let (text, drawing) = if few {
         let rows: Vec<Bar> = sites
@@ -93,14 +94,7 @@ pub(super) fn site_accuracy(story: &Story) -> Option<Figure> {
             .map(|(name, value, ring)| Bar { name: name.to_string(), value: *value, ring: *ring })
             .collect();
         let text = "A site's held-out samples have its own mix of classes: a model trained there last is at home, the global model serves everyone.";
-        (
-            text.to_owned(),
-            bars(
-                &rows,
-                ["global model", "site's model after its last local training"],
-                "accuracy on the site's held-out samples",
-            ),
-        )
+        (text.to_owned(), bars(&rows, ["global model", "site's model after its last local training"], &label))
     } else {
         let at = |share: f64| values[((values.len() - 1) as f64 * share).round() as usize];
         let text = format!(
@@ -112,9 +106,15 @@ pub(super) fn site_accuracy(story: &Story) -> Option<Figure> {
             short(at(0.75)),
             short(at(1.0)),
         );
-        (text, histogram(&values, "accuracy on the site's held-out samples"))
+        (text, histogram(&values, &label))
     };
-    Some(Figure { title: "Accuracy at each site".to_owned(), text, drawing })
+    Some(Figure { title: format!("{} at each site", capital(headline.title)), text, drawing })
+}
+
+/// `text` with a capital at its beginning.
+pub(super) fn capital(text: &str) -> String {
+    let mut characters = text.chars();
+    characters.next().map_or_else(String::new, |first| first.to_uppercase().chain(characters).collect())
 }
 
 /// Training samples by site and class.
@@ -229,16 +229,13 @@ pub(super) fn times(story: &Story) -> Option<Figure> {
 
 /// Classes by the names the data has for them, or by number.
 fn class_names(plan: &Plan, classes: usize) -> Vec<String> {
-    let Task::Classification { .. } = plan.task;
-    let named = match &plan.data.source {
-        Source::Csv(csv) if csv.label_values.len() == classes => Some(&csv.label_values),
-        Source::Csv(_) | Source::Digits | Source::Idx(_) | Source::Npz(_) => None,
+    let named = |class: usize| match (&plan.data.source, &plan.task) {
+        (Source::Csv(csv), Task::Classification { .. }) => csv.label_values.get(class)?.first(),
+        (Source::Csv(csv), Task::MultiLabel { .. }) => csv.targets.get(class),
+        _ => None,
     };
-    (0..classes)
-        .map(|class| {
-            named.and_then(|n| n[class].first()).filter(|n| !n.is_empty()).cloned().unwrap_or_else(|| class.to_string())
-        })
-        .collect()
+    let name = |class| named(class).filter(|name| !name.is_empty()).cloned().unwrap_or_else(|| class.to_string());
+    (0..classes).map(name).collect()
 }
 
 fn grouped(counts: &[u64], width: usize) -> Vec<u64> {

@@ -16,6 +16,7 @@ mod input;
 mod page;
 mod quantity;
 mod story;
+mod study;
 mod table;
 mod tables;
 #[cfg(test)]
@@ -23,4 +24,5 @@ mod tests;
 
 pub use input::{ComparisonRow, ReportInput};
 pub use page::html;
+pub use study::{StudyInput, study_html, study_table};
 pub use table::table;

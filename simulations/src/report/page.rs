@@ -9,7 +9,7 @@ use super::quantity::{bytes, count, grouped, metric, metric_or_dash, time};
 use super::story::Story;
 use super::tables;
 
-const STYLE: &str = include_str!("style.css");
+pub(super) const STYLE: &str = include_str!("style.css");
 /// Most characters of the plan's text on the page; a plan of that length names thousands of columns.
 const PLAN_CHARS_MAX: usize = 100_000;
 /// Rounds above which their table is folded.
@@ -20,6 +20,7 @@ const OPEN_ROUNDS_MAX: usize = 12;
 pub fn html(input: &ReportInput<'_>) -> String {
     let story = Story::of(input.events);
     let title = input.title.unwrap_or(&input.plan.name);
+    let [main, _] = input.plan.task.headlines();
     markup! {
         (DOCTYPE)
         html lang="en" {
@@ -35,14 +36,14 @@ pub fn html(input: &ReportInput<'_>) -> String {
             body { main {
                 (headline(input, &story, title))
                 @if !input.comparison.is_empty() {
-                    section { h2 { "Comparison" } div.card { (tables::comparison(input.comparison)) } }
+                    section { h2 { "Comparison" } div.card { (tables::comparison(input.comparison, input.plan.task.headlines())) } }
                 }
                 (section("Learning", &[
-                    figures::learning(&story, "accuracy", "Accuracy per round", "accuracy"),
+                    figures::learning(&story, main.name, &format!("{} per round", figures::capital(main.title)), main.title),
                     figures::learning(&story, "loss", "Loss per round", "loss"),
                 ]))
                 (section("Sites", &[
-                    figures::site_accuracy(&story),
+                    figures::site_headline(&story, main),
                     figures::class_counts(input.plan, &story, input.site_class_counts.as_deref()),
                 ]))
                 (section("Rounds", &[figures::norms(&story), figures::times(&story)]))
@@ -52,7 +53,7 @@ pub fn html(input: &ReportInput<'_>) -> String {
                     @if !story.rounds.is_empty() {
                         details.card open[story.rounds.len() <= OPEN_ROUNDS_MAX] {
                             summary { "Rounds" span { (count(story.rounds.len() as u64, "round")) } }
-                            (tables::rounds(&story))
+                            (tables::rounds(&story, main))
                         }
                     }
                     @if !story.sites.is_empty() {
@@ -81,6 +82,7 @@ fn headline(input: &ReportInput<'_>, story: &Story, title: &str) -> Markup {
         }
     };
     let last = story.last_central();
+    let [main, second] = input.plan.task.headlines();
     let value = |name: &str| last.and_then(|(_, m)| m.get(name)).map_or_else(|| "–".to_owned(), |v| format!("{v:.3}"));
     let planned = story.started.as_ref().map_or(u64::from(input.plan.rounds), |s| s.rounds);
     let named = input.plan.aggregate.name();
@@ -97,8 +99,8 @@ fn headline(input: &ReportInput<'_>, story: &Story, title: &str) -> Markup {
                 ", strategy " (strategy.replace('_', " ")) ", seed " (input.plan.seed) "."
             }
             dl.tiles {
-                (tile("test accuracy", &value("accuracy"), last.map(|(_, m)| count(m.samples, "sample"))))
-                (tile("balanced accuracy", &value("balanced_accuracy"), last.map(|(round, _)| format!("after round {round}"))))
+                (tile(&format!("test {}", main.title), &value(main.name), last.map(|(_, m)| count(m.samples, "sample"))))
+                (tile(second.title, &value(second.name), last.map(|(round, _)| format!("after round {round}"))))
                 (tile("rounds", &grouped(story.committed), Some(format!("of {} planned", grouped(planned)))))
                 (tile("up", &bytes(story.bytes_up), Some("sites to coordinator".to_owned())))
                 (tile("down", &bytes(story.bytes_down), Some("coordinator to sites".to_owned())))
@@ -166,7 +168,7 @@ fn metrics(story: &Story) -> Option<Markup> {
     })
 }
 
-fn plan_text(plan: &str) -> Markup {
+pub(super) fn plan_text(plan: &str) -> Markup {
     let shown: String = plan.chars().take(PLAN_CHARS_MAX).collect();
     markup! {
         pre { code { (shown) } }

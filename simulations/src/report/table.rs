@@ -2,25 +2,26 @@
 
 use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table, TableStyle};
 
+use synod_common::plan::Headline;
+
 use super::input::ComparisonRow;
 use super::quantity::{megabytes, metric_or_dash};
 
 /// One rule below the heading and nothing else: readable, and easy to cut into columns.
-const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
+pub(super) const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
 
-/// The comparison as a plain-text table without colours or a final line break: model, test accuracy, balanced
-/// accuracy, rounds, megabytes up and down, seconds. Notes follow below the table.
+/// The comparison as a plain-text table without colours or a final line break: model, the two headline metrics, rounds, megabytes up and down, seconds. Notes follow below the table.
 #[must_use]
-pub fn table(rows: &[ComparisonRow]) -> String {
+pub fn table(rows: &[ComparisonRow], headlines: [Headline; 2]) -> String {
     let mut table = Table::new();
     table.load_style(STYLE).set_content_arrangement(ContentArrangement::Disabled).set_header([
-        "model",
-        "test accuracy",
-        "balanced accuracy",
-        "rounds",
-        "MB up",
-        "MB down",
-        "seconds",
+        "model".to_owned(),
+        format!("test {}", headlines[0].title),
+        headlines[1].title.to_owned(),
+        "rounds".to_owned(),
+        "MB up".to_owned(),
+        "MB down".to_owned(),
+        "seconds".to_owned(),
     ]);
     let mut notes = Vec::new();
     for row in rows {
@@ -36,8 +37,8 @@ pub fn table(rows: &[ComparisonRow]) -> String {
         }
         table.add_row([
             name,
-            metric_or_dash(row.metrics.get("accuracy")),
-            metric_or_dash(row.metrics.get("balanced_accuracy")),
+            metric_or_dash(row.metrics.get(headlines[0].name)),
+            metric_or_dash(row.metrics.get(headlines[1].name)),
             row.rounds.to_string(),
             megabytes(row.bytes_up),
             megabytes(row.bytes_down),
@@ -55,13 +56,14 @@ pub fn table(rows: &[ComparisonRow]) -> String {
 }
 
 /// `text` without control characters, which could move a terminal's cursor.
-fn printable(text: &str) -> String {
+pub(super) fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use synod_common::metrics::Metrics;
+    use synod_common::plan::Task;
 
     use super::*;
 
@@ -79,11 +81,14 @@ mod tests {
             seconds: 1.26,
             note: note.to_owned(),
         };
-        let text = table(&[
-            row("global model", Some(0.9417), 4_300_000, ""),
-            row("site-0 alone", Some(0.2), 0, "same steps"),
-            row("\u{1b}[2Jsite-1 alone", None, 0, "same steps"),
-        ]);
+        let text = table(
+            &[
+                row("global model", Some(0.9417), 4_300_000, ""),
+                row("site-0 alone", Some(0.2), 0, "same steps"),
+                row("\u{1b}[2Jsite-1 alone", None, 0, "same steps"),
+            ],
+            Task::Classification { classes: 2 }.headlines(),
+        );
         let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
         assert_eq!(
             lines,

@@ -2,6 +2,7 @@
 
 use maud::{Markup, html};
 use synod_common::event::LeftOut;
+use synod_common::plan::{Better, Headline};
 
 use super::input::ComparisonRow;
 use super::quantity::{bytes, count, grouped, megabytes, metric_or_dash, short, time};
@@ -21,20 +22,28 @@ const NAMES_MAX: usize = 6;
 const REASON_CHARS_MAX: usize = 240;
 
 /// The models side by side; the best value of a column is bold.
-pub(super) fn comparison(rows: &[ComparisonRow]) -> Markup {
-    let best = |name: &str| rows.iter().filter_map(|r| r.metrics.get(name)).max_by(f64::total_cmp);
-    let (accuracy, balanced) = (best("accuracy"), best("balanced_accuracy"));
+pub(super) fn comparison(rows: &[ComparisonRow], headlines: [Headline; 2]) -> Markup {
+    let best = headlines.map(|headline| {
+        let values = rows.iter().filter_map(|r| r.metrics.get(headline.name));
+        values.reduce(|best, value| if headline.prefers(value, best) { value } else { best })
+    });
+    let [main, second] = headlines;
+    // A bar shows a share of 1; a metric in the unit of its targets has none.
+    let is_share = main.better == Better::Higher;
     html! {
         div.scroll { table.comparison {
             thead { tr {
-                th scope="col" { "model" } th scope="col" { "test accuracy" } th.number scope="col" { "balanced" } th.number scope="col" { "loss" }
+                th scope="col" { "model" } th scope="col" { "test " (main.title) } th.number scope="col" { (second.title) } th.number scope="col" { "loss" }
                 th.number scope="col" { "rounds" } th.number scope="col" { "MB up" } th.number scope="col" { "MB down" } th.number scope="col" { "seconds" }
             } }
             tbody { @for (i, row) in rows.iter().enumerate().take(COMPARISON_ROWS_MAX) {
                 tr.own[i == 0] {
                     th scope="row" { (row.name) @if !row.note.is_empty() { small { (cut(&row.note)) } } }
-                    td { (measured(row.metrics.get("accuracy"), accuracy)) }
-                    td.number { (strong(row.metrics.get("balanced_accuracy"), balanced)) }
+                    td {
+                        @if is_share { (measured(row.metrics.get(main.name), best[0])) }
+                        @else { (strong(row.metrics.get(main.name), best[0])) }
+                    }
+                    td.number { (strong(row.metrics.get(second.name), best[1])) }
                     td.number { (metric_or_dash(row.metrics.get("loss"))) }
                     td.number { (grouped(row.rounds)) }
                     td.number { (megabytes(row.bytes_up)) }
@@ -66,7 +75,7 @@ fn strong(value: Option<f64>, best: Option<f64>) -> Markup {
 }
 
 /// A row a round: who took part, who was left out and why.
-pub(super) fn rounds(story: &Story) -> Markup {
+pub(super) fn rounds(story: &Story, headline: Headline) -> Markup {
     let all: Vec<(u64, &Round)> = story.rounds.iter().map(|(round, r)| (*round, r)).collect();
     let troubled = |r: &Round| !r.left_out.is_empty() || r.retries > 0 || !r.committed;
     let middle = ROUND_ROWS_MAX - 2 * ROUND_ENDS;
@@ -81,7 +90,7 @@ pub(super) fn rounds(story: &Story) -> Markup {
         div.scroll { table {
             thead { tr {
                 th.number scope="col" { "round" } th.number scope="col" { "took part" } th.why scope="col" { "left out, and why" }
-                th.number scope="col" { "train loss" } th.number scope="col" { "test accuracy" } th.number scope="col" { "test loss" }
+                th.number scope="col" { "train loss" } th.number scope="col" { "test " (headline.title) } th.number scope="col" { "test loss" }
                 th.number scope="col" { "step norm" } th.number scope="col" { "time" }
             } }
             tbody { @for (number, round) in shown.iter().map(|r| (r.0, r.1)) {
@@ -95,7 +104,7 @@ pub(super) fn rounds(story: &Story) -> Markup {
                     }
                     td.why { (left_out(round)) }
                     td.number { (metric_or_dash(round.mean(|a| Some(&a.train)).get("loss"))) }
-                    td.number { (metric_or_dash(central.and_then(|m| m.get("accuracy")))) }
+                    td.number { (metric_or_dash(central.and_then(|m| m.get(headline.name)))) }
                     td.number { (metric_or_dash(central.and_then(|m| m.get("loss")))) }
                     td.number { (round.step_norm.map_or_else(|| "–".to_owned(), short)) }
                     td.number { @if round.committed { (time(round.ms)) } @else { "–" } }

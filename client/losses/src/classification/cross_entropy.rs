@@ -40,10 +40,11 @@
 use burn::tensor::{Int, Tensor, activation::log_softmax};
 use serde::{Deserialize, Serialize};
 
-use super::softmax::{Softmax, constants};
+use super::softmax::Softmax;
 use crate::check;
 use crate::error::{ConfigError, LossError};
-use crate::info::{LossInfo, Objective, OptionInfo, Role, TaskKind};
+use crate::info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
+use crate::option::{constants, validate_per_class};
 use crate::reduce::denominator;
 
 const NAME: &str = "cross_entropy";
@@ -85,6 +86,8 @@ impl Objective for Config {
             OptionInfo::new("label_smoothing", "0.0", "[0, 1)", "share of the target spread over all classes"),
             OptionInfo::new("class_weights", "null", "one number >= 0 per class", "how much each class counts"),
         ],
+        remembers: Remembers::None,
+        cost: "O(B C)",
         file: include_str!("cross_entropy.rs"),
     };
 
@@ -92,7 +95,7 @@ impl Objective for Config {
         if !(0.0..1.0).contains(&self.label_smoothing) {
             return Err(ConfigError::new("label_smoothing", self.label_smoothing, "a number in [0, 1)"));
         }
-        super::softmax::validate_per_class("class_weights", self.class_weights.as_deref())?;
+        validate_per_class("class_weights", self.class_weights.as_deref())?;
         Ok(self)
     }
 }

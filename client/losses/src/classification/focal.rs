@@ -39,10 +39,11 @@
 use burn::tensor::{IndexingUpdateOp, Int, Tensor, activation::log_softmax};
 use serde::{Deserialize, Serialize};
 
-use super::softmax::{Softmax, constants};
+use super::softmax::Softmax;
 use crate::check;
 use crate::error::{ConfigError, LossError};
-use crate::info::{LossInfo, Objective, OptionInfo, Role, TaskKind};
+use crate::info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
+use crate::option::{constants, validate_per_class};
 
 const NAME: &str = "focal";
 
@@ -92,6 +93,8 @@ impl Objective for Config {
             OptionInfo::new("gamma", "2.0", "finite, >= 0", "how fast well predicted samples lose their say"),
             OptionInfo::new("alpha", "null", "one number >= 0 per class", "how much each class counts"),
         ],
+        remembers: Remembers::None,
+        cost: "O(B C)",
         file: include_str!("focal.rs"),
     };
 
@@ -99,7 +102,7 @@ impl Objective for Config {
         if !(self.gamma.is_finite() && self.gamma >= 0.0) {
             return Err(ConfigError::new("gamma", self.gamma, "a finite number of at least 0"));
         }
-        super::softmax::validate_per_class("alpha", self.alpha.as_deref())?;
+        validate_per_class("alpha", self.alpha.as_deref())?;
         Ok(self)
     }
 }

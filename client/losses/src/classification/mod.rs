@@ -2,9 +2,13 @@
 
 pub mod cross_entropy;
 pub mod focal;
+#[cfg(feature = "golden")]
+mod golden;
 mod objective;
 mod softmax;
 
 pub use cross_entropy::cross_entropy;
 pub use focal::focal;
-pub use objective::{per_sample, softmax_objective};
+#[cfg(feature = "golden")]
+pub(crate) use golden::GOLDEN;
+pub use objective::{mean_weights, per_sample, softmax_objective};

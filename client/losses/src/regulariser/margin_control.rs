@@ -45,7 +45,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::check;
 use crate::error::{ConfigError, LossError};
-use crate::info::{LossInfo, Objective, OptionInfo, Role, TaskKind};
+use crate::info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
 
 const NAME: &str = "margin_control";
 
@@ -103,6 +103,8 @@ impl Objective for Config {
             OptionInfo::new("lambda", "0.03", "finite, >= 0", "weight of the term; 0 turns it off"),
             OptionInfo::new("reduction", "\"batch\"", "batch | mean", "one logarithm for the batch, or one per sample"),
         ],
+        remembers: Remembers::None,
+        cost: "O(B C)",
         file: include_str!("margin_control.rs"),
     };
 

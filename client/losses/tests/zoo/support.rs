@@ -1,9 +1,9 @@
 //! Tensors from plain numbers and back, and the configurations that the tests run over.
 
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
-use synod_losses::classification::{cross_entropy, focal, per_sample, softmax_objective};
+use synod_losses::classification::{cross_entropy, focal, mean_weights, per_sample, softmax_objective};
 use synod_losses::regulariser::margin_control::{self, Scope, margin_control};
-use synod_losses::{LossConfig, LossError, Reduction, reduce, reduce_weighted};
+use synod_losses::{LossConfig, LossError, Reduction, TaskKind, reduce_weighted};
 
 /// A batch of logits, row by row, and its labels, in f64 so that finite differences are sharp.
 #[derive(Debug, Clone, PartialEq)]
@@ -56,13 +56,7 @@ pub(crate) fn composed(
     margin: Option<&margin_control::Config>,
 ) -> Result<Tensor<1>, LossError> {
     let values = per_sample(logits.clone(), labels.clone(), loss)?;
-    let mean = match loss {
-        LossConfig::CrossEntropy(config) => {
-            let weights = cross_entropy::target_weights(&logits, labels, config)?;
-            reduce_weighted(values, weights, None, Reduction::Mean)?
-        }
-        _ => reduce(values, None, Reduction::Mean)?,
-    };
+    let mean = reduce_weighted(values, mean_weights(&logits, &labels, loss)?, None, Reduction::Mean)?;
     Ok(match margin {
         Some(margin) => mean + margin_control(logits, margin)?,
         None => mean,
@@ -84,21 +78,26 @@ pub(crate) fn for_every_objective(classes: usize, check: impl Fn(&str, Objective
     }
 }
 
-/// Every loss of the family with its defaults and with options that change the arithmetic.
+/// Every loss for `task` with its defaults.
+pub(crate) fn of_task(task: TaskKind) -> Vec<LossConfig> {
+    LossConfig::defaults().into_iter().filter(|loss| loss.fits(task)).collect()
+}
+
+/// The losses with a closed-form gradient, with their defaults and with options that change the arithmetic.
 pub(crate) fn variants(classes: usize) -> Vec<LossConfig> {
     let weights: Vec<f64> = (0..classes).map(|class| 0.5 + class as f64 * 0.75).collect();
     let entropy = cross_entropy::Config::default();
     let focal = focal::Config::default();
-    let mut variants = LossConfig::defaults();
-    variants.extend([
+    vec![
+        LossConfig::CrossEntropy(entropy.clone()),
+        LossConfig::Focal(focal.clone()),
         LossConfig::CrossEntropy(entropy.clone().with_label_smoothing(0.1)),
         LossConfig::CrossEntropy(entropy.clone().with_class_weights(weights.clone())),
         LossConfig::CrossEntropy(entropy.with_class_weights(weights.clone()).with_label_smoothing(0.2)),
         LossConfig::Focal(focal.clone().with_gamma(0.5)),
         LossConfig::Focal(focal.clone().with_gamma(0.0).with_alpha(weights.clone())),
         LossConfig::Focal(focal.with_gamma(3.5).with_alpha(weights)),
-    ]);
-    variants
+    ]
 }
 
 pub(crate) fn assert_close(what: &str, found: &[f64], expected: &[f64], tolerance: f64) {
@@ -117,4 +116,36 @@ pub(crate) fn batch(samples: usize, classes: usize) -> Batch {
         labels: (0..samples).map(|row| (row * 5 % classes) as i64).collect(),
         classes,
     }
+}
+
+/// A float tensor in double precision that records gradients.
+pub(crate) fn leaf<const D: usize>(values: &[f64], shape: [usize; D]) -> Tensor<D> {
+    Tensor::from_data(TensorData::new(values.to_vec(), shape), (&Device::flex().autodiff(), DType::F64)).require_grad()
+}
+
+/// Asserts that burn's gradient of `loss` at `values` is that of central differences.
+pub(crate) fn assert_gradient<const D: usize>(
+    what: &str,
+    values: &[f64],
+    shape: [usize; D],
+    tolerance: f64,
+    loss: impl Fn(Tensor<D>) -> Tensor<1>,
+) {
+    const STEP: f64 = 1e-5;
+    let at = leaf(values, shape);
+    let gradient = numbers(at.grad(&loss(at.clone()).backward()).expect("the input gets a gradient"));
+    let value_at = |position: usize, step: f64| {
+        let mut moved = values.to_vec();
+        moved[position] += step;
+        numbers(loss(leaf(&moved, shape)))[0]
+    };
+    let differences: Vec<f64> = (0..values.len())
+        .map(|position| (value_at(position, STEP) - value_at(position, -STEP)) / (2.0 * STEP))
+        .collect();
+    assert_close(what, &gradient, &differences, tolerance);
+}
+
+/// Numbers that look random, differ with `seed`, and are the same in every run.
+pub(crate) fn noise(len: usize, seed: u64) -> Vec<f64> {
+    (0..len).map(|index| ((index * 37 + 11) as f64 + seed as f64 * 1.7).sin() * 1.5).collect()
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use synod_common::plan::CsvSource;
+use synod_common::plan::{CsvSource, Task};
 
 use super::cells::Texts;
 use crate::data::error::{DataError, Names};
@@ -17,6 +17,10 @@ pub(super) enum Role {
     ClassNumber,
     /// The label as one of the plan's texts.
     ClassText(Texts),
+    /// A 0 or 1, written to the targets at this place.
+    Flag(usize),
+    /// A number to predict, written to the targets at this place.
+    Target(usize),
     /// The site's name.
     Site,
     /// Whether the row is a test row.
@@ -54,6 +58,7 @@ impl Columns {
     pub(super) fn find(
         file: &str,
         source: &CsvSource,
+        task: &Task,
         headings: &[String],
         site: SiteColumn,
     ) -> Result<Self, DataError> {
@@ -82,13 +87,24 @@ impl Columns {
             add(name, Role::Levels(input, Texts::new(levels.iter().enumerate())))?;
             input += levels.len();
         }
-        let label = if source.label_values.is_empty() {
-            Role::ClassNumber
-        } else {
-            let texts = source.label_values.iter().enumerate();
-            Role::ClassText(Texts::new(texts.flat_map(|(class, texts)| texts.iter().map(move |text| (class, text)))))
-        };
-        add(&source.label, label)?;
+        match task {
+            Task::Classification { .. } if source.label_values.is_empty() => add(&source.label, Role::ClassNumber)?,
+            Task::Classification { .. } => {
+                let texts = source.label_values.iter().enumerate();
+                let texts = texts.flat_map(|(class, texts)| texts.iter().map(move |text| (class, text)));
+                add(&source.label, Role::ClassText(Texts::new(texts)))?;
+            }
+            Task::MultiLabel { .. } => {
+                for (place, name) in source.targets.iter().enumerate() {
+                    add(name, Role::Flag(place))?;
+                }
+            }
+            Task::Regression { .. } => {
+                for (place, name) in source.targets.iter().enumerate() {
+                    add(name, Role::Target(place))?;
+                }
+            }
+        }
         if let Some(name) = &source.site_column {
             let wanted = match site {
                 SiteColumn::Needed => true,

@@ -97,12 +97,13 @@ impl Read for Metered {
 }
 
 impl Records {
-    pub(super) fn new(file: String, inner: Box<dyn BufRead>, delimiter: char) -> Self {
+    pub(super) fn new(file: String, inner: Box<dyn BufRead>, delimiter: char, comment: Option<char>) -> Self {
         let used = Used { row: 0, all: 0, line: 1, at_start: true, starts: VecDeque::new() };
         let used = Rc::new(RefCell::new(used));
         let reader = ReaderBuilder::new()
             // The plan's reader has checked that it is ASCII.
             .delimiter(u8::try_from(delimiter).unwrap_or(b','))
+            .comment(comment.and_then(|comment| u8::try_from(comment).ok()))
             .has_headers(false)
             .flexible(true)
             .trim(Trim::All)

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use synod_common::ids::SiteName;
-use synod_common::plan::{CsvSource, OnMissing};
+use synod_common::plan::{CsvSource, OnMissing, Task};
 
 use super::cells::{class, number};
 use super::columns::{Columns, Role, SiteColumn};
@@ -40,7 +40,10 @@ pub(in crate::data) enum Part {
 pub(in crate::data) struct Rows {
     /// Inputs `[rows, inputs]`; NaN where a number is missing.
     pub(in crate::data) inputs: Vec<f32>,
+    /// Class of each row; 0 where the task has rows of targets instead.
     pub(in crate::data) labels: Vec<u32>,
+    /// Targets `[rows, outputs]`, where the task has such.
+    pub(in crate::data) targets: Vec<f32>,
     /// Owner of each row, where owners are read.
     pub(in crate::data) owners: Vec<u32>,
 }
@@ -48,7 +51,7 @@ pub(in crate::data) struct Rows {
 /// The rows of all files.
 pub(in crate::data) struct Table<'p> {
     source: &'p CsvSource,
-    classes: u32,
+    task: &'p Task,
     owners: OwnersFrom,
     sites: Sites,
     pub(in crate::data) train: Rows,
@@ -56,7 +59,13 @@ pub(in crate::data) struct Table<'p> {
     pub(in crate::data) files: Vec<FileReport>,
 }
 
-/// A row that is kept, without its inputs.
+/// The numbers of a row.
+struct Numbers {
+    inputs: Vec<f32>,
+    targets: Vec<f32>,
+}
+
+/// A row that is kept, without its numbers.
 struct Kept {
     label: u32,
     owner: Option<u32>,
@@ -64,9 +73,9 @@ struct Kept {
 }
 
 impl<'p> Table<'p> {
-    pub(in crate::data) fn new(source: &'p CsvSource, classes: u32, owners: OwnersFrom) -> Self {
+    pub(in crate::data) fn new(source: &'p CsvSource, task: &'p Task, owners: OwnersFrom) -> Self {
         let (train, test) = (Rows::default(), Rows::default());
-        Self { source, classes, owners, sites: Sites::default(), train, test, files: Vec::new() }
+        Self { source, task, owners, sites: Sites::default(), train, test, files: Vec::new() }
     }
 
     /// Names of the sites, once all files are read.
@@ -93,50 +102,55 @@ impl<'p> Table<'p> {
             (OwnersFrom::File, Part::Train) => Some(self.sites.place_of_file(&file)?),
             _ => None,
         };
-        let mut records = Records::new(file, input.reader, self.source.delimiter);
+        let mut records = Records::new(file, input.reader, self.source.delimiter, self.source.comment);
         let headings = records.headings(&self.source.columns)?;
         let site_column = match (self.owners, part) {
             (OwnersFrom::Column, Part::Train) => SiteColumn::Needed,
             (OwnersFrom::Column, Part::Test) => SiteColumn::Optional,
             (OwnersFrom::File | OwnersFrom::Nothing, _) => SiteColumn::Ignored,
         };
-        let columns = Columns::find(&records.file, self.source, &headings, site_column)?;
+        let columns = Columns::find(&records.file, self.source, self.task, &headings, site_column)?;
         let mut faults = Faults::default();
         let mut missing = vec![0_u64; columns.used.len()];
-        let mut inputs = vec![0.0; self.source.inputs()];
+        let mut numbers =
+            Numbers { inputs: vec![0.0; self.source.inputs()], targets: vec![0.0; self.source.targets.len()] };
         while let Some(line) = records.next(columns.fields)? {
             report.rows += 1;
-            let kept = self.read_row(&records, line, part, &columns, &mut inputs, &mut missing, &mut faults);
+            let kept = self.read_row(&records, line, part, &columns, &mut numbers, &mut missing, &mut faults);
             match kept? {
                 None => report.dropped += 1,
                 Some(mut row) => {
                     row.owner = row.owner.or(file_site);
                     report.kept += 1;
-                    self.keep(&records.file, &row, &inputs)?;
+                    self.keep(&records.file, &row, &numbers)?;
                 }
             }
         }
         let names = columns.used.iter().map(|column| column.name.clone());
         report.missing = names.zip(missing).filter(|(_, count)| *count > 0).collect();
-        faults.labels(&records.file, self.classes, "map its texts to classes with `label_values`")
+        let classes = u32::try_from(self.task.classes()).unwrap_or(u32::MAX);
+        faults.labels(&records.file, classes, "map its texts to classes with `label_values`")
     }
 
-    fn keep(&mut self, file: &str, row: &Kept, inputs: &[f32]) -> Result<(), DataError> {
+    fn keep(&mut self, file: &str, row: &Kept, numbers: &Numbers) -> Result<(), DataError> {
         let samples = (self.train.labels.len() + self.test.labels.len()) as u64;
-        let bytes = (self.train.inputs.len() + self.test.inputs.len() + inputs.len()) as u64 * 4;
-        for (what, found, limit) in [("samples", samples + 1, ROWS_MAX), ("bytes of inputs", bytes, DATA_BYTES_MAX)] {
+        let values = |rows: &Rows| rows.inputs.len() + rows.targets.len();
+        let row_values = numbers.inputs.len() + numbers.targets.len();
+        let bytes = (values(&self.train) + values(&self.test) + row_values) as u64 * 4;
+        for (what, found, limit) in [("samples", samples + 1, ROWS_MAX), ("bytes of numbers", bytes, DATA_BYTES_MAX)] {
             if found > limit {
                 return Err(DataError::TooLarge { file: file.to_owned(), what, found, limit });
             }
         }
         let rows = if row.part == Part::Test { &mut self.test } else { &mut self.train };
-        rows.inputs.extend_from_slice(inputs);
+        rows.inputs.extend_from_slice(&numbers.inputs);
+        rows.targets.extend_from_slice(&numbers.targets);
         rows.labels.push(row.label);
         rows.owners.extend(row.owner);
         Ok(())
     }
 
-    /// Reads the cells of the current row into `inputs`; `None` when the row is left out.
+    /// Reads the cells of the current row; `None` when the row is left out.
     #[expect(clippy::too_many_arguments, reason = "the state of one pass over a file, used here only")]
     fn read_row(
         &mut self,
@@ -144,7 +158,7 @@ impl<'p> Table<'p> {
         line: u64,
         mut part: Part,
         columns: &Columns,
-        inputs: &mut [f32],
+        Numbers { inputs, targets }: &mut Numbers,
         missing: &mut [u64],
         faults: &mut Faults,
     ) -> Result<Option<Kept>, DataError> {
@@ -183,10 +197,22 @@ impl<'p> Table<'p> {
                     None => return Err(wrong(CellProblem::UnknownLabel(texts.names()))),
                 },
                 Role::ClassNumber if !is_missing() => {
-                    match class(cell).map_err(wrong)?.filter(|class| *class < self.classes) {
+                    match class(cell).map_err(wrong)?.filter(|class| (*class as usize) < self.task.classes()) {
                         Some(class) => label = class,
                         None => faults.add(Position::Line(line)),
                     }
+                    false
+                }
+                Role::Flag(place) if !is_missing() => {
+                    let flag = number(cell).map_err(wrong)?;
+                    if flag != 0.0 && flag != 1.0 {
+                        return Err(wrong(CellProblem::NotAFlag));
+                    }
+                    targets[*place] = flag;
+                    false
+                }
+                Role::Target(place) if !is_missing() => {
+                    targets[*place] = number(cell).map_err(wrong)?;
                     false
                 }
                 Role::Site if !is_missing() => {
@@ -202,7 +228,7 @@ impl<'p> Table<'p> {
                     }
                     false
                 }
-                Role::Numeric(_) | Role::ClassNumber | Role::Site => true,
+                Role::Numeric(_) | Role::ClassNumber | Role::Flag(_) | Role::Target(_) | Role::Site => true,
             };
             if absent {
                 *missing += 1;
@@ -210,7 +236,7 @@ impl<'p> Table<'p> {
                     (OnMissing::Error, _) => return Err(wrong(CellProblem::Missing)),
                     (OnMissing::Mean, Role::Numeric(input)) => inputs[*input] = f32::NAN,
                     (OnMissing::Mean, Role::Levels(..)) => {}
-                    // A label or a site has no mean.
+                    // A target or a site has no mean.
                     (OnMissing::Drop | OnMissing::Mean, _) => keep = false,
                 }
             }

@@ -4,7 +4,7 @@ use super::{OwnersFrom, Part, Table};
 use crate::data::error::DataError;
 use crate::data::file::Input;
 use crate::data::testing::{gzip, plan};
-use synod_common::plan::{CsvSource, Source};
+use synod_common::plan::{CsvSource, Source, Task};
 
 const ROLES: &str = "label = \"ill\"\nnumeric = [\"age\", \"bp\"]\ncategorical = { sex = [\"m\", \"f\"] }\n";
 
@@ -27,7 +27,7 @@ struct Read {
 }
 
 fn read_bytes(source: &CsvSource, bytes: &[u8]) -> Result<Read, DataError> {
-    let mut table = Table::new(source, 2, OwnersFrom::Nothing);
+    let mut table = Table::new(source, &Task::Classification { classes: 2 }, OwnersFrom::Nothing);
     table.read(Input::from_bytes("a.csv", Vec::leak(bytes.to_vec()))?, Part::Train)?;
     let dropped = table.files[0].dropped;
     Ok(Read { inputs: table.train.inputs, labels: table.train.labels, test: table.test.labels, dropped })
@@ -169,7 +169,7 @@ fn the_split_column_marks_test_rows() {
 fn sites_come_from_a_column() {
     let csv = source("site_column = \"ward\"");
     let table = |text: &str| {
-        let mut table = Table::new(&csv, 2, OwnersFrom::Column);
+        let mut table = Table::new(&csv, &Task::Classification { classes: 2 }, OwnersFrom::Column);
         let input = Input::from_bytes("a.csv", Vec::leak(text.as_bytes().to_vec())).unwrap();
         table.read(input, Part::Train).map(|()| table)
     };
@@ -202,4 +202,33 @@ proptest::proptest! {
             proptest::prop_assert!(read.labels.iter().all(|label| *label < 2));
         }
     }
+}
+
+/// A plan of another task, and what it reads of one file as rows of targets.
+fn targets(task: &str, more: &str, text: &str) -> Result<Vec<f32>, DataError> {
+    let plan = format!("model = \"logistic\"\n{task}[data.source.csv]\nfiles = [\"a.csv\"]\nnumeric = [\"x\"]\n{more}");
+    let plan = synod_common::plan::Plan::read(&plan, &synod_common::plan::AnyLoss).unwrap();
+    let Source::Csv(source) = &plan.data.source else { panic!("the source is CSV") };
+    let mut table = Table::new(source, &plan.task, OwnersFrom::Nothing);
+    table.read(Input::from_bytes("a.csv", Vec::leak(text.as_bytes().to_vec()))?, Part::Train)?;
+    Ok(table.train.targets)
+}
+
+#[test]
+fn label_columns_are_flags_and_comments_are_passed_over() {
+    let read =
+        |text: &str| targets("[task.multi_label]\nclasses = 2\n", "targets = [\"b\", \"a\"]\ncomment = \"#\"\n", text);
+    assert_eq!(read("# 1 input, 2 labels\na,x,b\n1,5,0\n# more\n0,6,1.0\n").unwrap(), [0.0, 1.0, 1.0, 0.0]);
+    let text = read("a,x,b\n1,5,2\n").unwrap_err().to_string();
+    assert_says(&text, &["line 2", "\"b\"", "0 or 1"]);
+    assert_says(&read("a,x,b\n?,5,1\n").unwrap_err().to_string(), &["line 2", "\"a\"", "missing"]);
+    assert_says(&read("x,b\n5,1\n").unwrap_err().to_string(), &["\"a\""]);
+}
+
+#[test]
+fn target_columns_are_numbers_and_a_missing_one_drops_the_row() {
+    let more = "targets = [\"y\", \"z\"]\non_missing = \"mean\"\n";
+    let read = |text: &str| targets("[task.regression]\noutputs = 2\n", more, text);
+    assert_eq!(read("y,x,z\n-1.5,1,2\nNA,2,3\n4,?,1e3\n").unwrap(), [-1.5, 2.0, 4.0, 1000.0]);
+    assert_says(&read("y,x,z\nhigh,1,2\n").unwrap_err().to_string(), &["line 2", "\"y\"", "not a number"]);
 }

@@ -1,51 +1,36 @@
-//! The plan's loss as a metric: its mean over any number of samples, whatever the batches.
+//! The plan's loss as a metric, with class weights the weighted mean, as in training.
 
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
-use synod_losses::classification::{cross_entropy, per_sample};
+use synod_losses::classification::{mean_weights, per_sample};
 use synod_losses::{LossConfig, LossError};
 
-/// Accumulates the mean of a loss. With class weights it is the weighted mean, as in training.
+use crate::task::loss::{MeanLoss, matrix};
+
+/// Accumulates the mean of a loss.
 #[derive(Debug)]
-pub(super) struct MeanLoss<'a> {
+pub(super) struct ClassLoss<'a> {
     loss: &'a LossConfig,
-    device: Device,
-    sum: f64,
-    weight: f64,
+    mean: MeanLoss,
 }
 
-impl<'a> MeanLoss<'a> {
+impl<'a> ClassLoss<'a> {
     pub(super) fn new(loss: &'a LossConfig) -> Self {
-        Self { loss, device: Device::flex(), sum: 0.0, weight: 0.0 }
+        Self { loss, mean: MeanLoss::default() }
     }
 
     /// Adds samples: `logits: [labels.len(), classes]`, labels below `classes`.
-    pub(super) fn add(&mut self, logits: &[f32], labels: &[i64], classes: usize) -> Result<(), LossError> {
-        let logits: Vec<f64> = logits.iter().map(|logit| f64::from(*logit)).collect();
-        let logits = TensorData::new(logits, [labels.len(), classes]);
-        let logits = Tensor::<2>::from_data(logits, (&self.device, DType::F64));
+    pub(super) fn add(&mut self, logits: &[f32], labels: &[i64]) -> Result<(), LossError> {
+        let logits = matrix(logits.iter().map(|logit| f64::from(*logit)), labels.len());
         let labels = TensorData::new(labels.to_vec(), [labels.len()]);
-        let labels = Tensor::<1, Int>::from_data(labels, (&self.device, DType::I64));
-        let weights = match self.loss {
-            LossConfig::CrossEntropy(config) => cross_entropy::target_weights(&logits, labels.clone(), config)?,
-            _ => None,
-        };
-        let values = numbers("the loss", &per_sample(logits, labels, self.loss)?)?;
-        self.sum += values.iter().sum::<f64>();
-        self.weight += match weights {
-            Some(weights) => numbers("the class weights", &weights)?.iter().sum(),
-            None => values.len() as f64,
-        };
-        Ok(())
+        let labels = Tensor::<1, Int>::from_data(labels, (&Device::flex(), DType::I64));
+        let weights = mean_weights(&logits, &labels, self.loss)?;
+        self.mean.add(&per_sample(logits, labels, self.loss)?, weights.as_ref())
     }
 
     /// The mean over all samples added. `None` without samples, or where all have the weight 0.
     pub(super) fn mean(&self) -> Option<f64> {
-        (self.weight > 0.0).then(|| self.sum / self.weight)
+        self.mean.mean()
     }
-}
-
-fn numbers(tensor: &'static str, values: &Tensor<1>) -> Result<Vec<f64>, LossError> {
-    values.try_to_vec_as::<f64>().map_err(|error| LossError::Read { tensor, reason: error.to_string() })
 }
 
 #[cfg(test)]
@@ -62,11 +47,11 @@ mod tests {
     fn batches_do_not_matter() {
         let loss = LossConfig::CrossEntropy(cross_entropy::Config::default().with_class_weights([1.0, 3.0]));
         let (logits, labels) = ([1.0, 0.0, 0.0, 2.0, 0.5, 0.0], [0, 1, 1]);
-        let mut once = MeanLoss::new(&loss);
-        once.add(&logits, &labels, 2).unwrap();
-        let mut twice = MeanLoss::new(&loss);
-        twice.add(&logits[..2], &labels[..1], 2).unwrap();
-        twice.add(&logits[2..], &labels[1..], 2).unwrap();
+        let mut once = ClassLoss::new(&loss);
+        once.add(&logits, &labels).unwrap();
+        let mut twice = ClassLoss::new(&loss);
+        twice.add(&logits[..2], &labels[..1]).unwrap();
+        twice.add(&logits[2..], &labels[1..]).unwrap();
         let expected = (two_class(1.0) + 3.0 * two_class(2.0) + 3.0 * two_class(-0.5)) / 7.0;
         assert!((once.mean().unwrap() - expected).abs() < 1e-12);
         assert!((twice.mean().unwrap() - expected).abs() < 1e-12);
@@ -75,9 +60,9 @@ mod tests {
     #[test]
     fn any_loss_of_the_zoo_can_be_a_metric() {
         let loss = LossConfig::Focal(focal::Config::default());
-        let mut mean = MeanLoss::new(&loss);
+        let mut mean = ClassLoss::new(&loss);
         assert_eq!(mean.mean(), None);
-        mean.add(&[0.0, 0.0], &[1], 2).unwrap();
+        mean.add(&[0.0, 0.0], &[1]).unwrap();
         assert!((mean.mean().unwrap() - 0.25 * 2f64.ln()).abs() < 1e-12);
     }
 }

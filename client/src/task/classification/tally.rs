@@ -1,33 +1,18 @@
 //! Gathers what is needed for every metric while batches of logits pass by.
 
-use std::collections::BTreeMap;
-
-use synod_common::metrics::Metrics;
 use synod_losses::{LossConfig, LossError};
 
 use super::auroc::auroc;
 use super::counts::{Counts, accuracy, balanced_accuracy, macro_f1};
-use super::loss::MeanLoss;
-
-/// Most logits kept for AUROC, which needs all of them at once: 64 MiB, 160,000 samples of a hundred classes. Above
-/// that AUROC is absent.
-const LOGITS_MAX: usize = 1 << 24;
-
-/// Metrics of a model on samples.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Evaluation {
-    /// `loss`, `accuracy`, `balanced_accuracy`, `macro_f1`, and `auroc` where it is defined.
-    pub metrics: Metrics,
-    /// `[true class][predicted class]`, up to a hundred classes.
-    pub confusion: Option<Vec<Vec<u64>>>,
-}
+use super::loss::ClassLoss;
+use crate::task::evaluation::{Evaluation, OUTPUTS_KEPT_MAX};
 
 /// Gathers logits and labels.
 #[derive(Debug)]
 pub(crate) struct Tally<'a> {
     classes: usize,
     counts: Counts,
-    loss: MeanLoss<'a>,
+    loss: ClassLoss<'a>,
     labels: Vec<u32>,
     /// `None` once there are too many.
     logits: Option<Vec<f32>>,
@@ -39,7 +24,7 @@ impl<'a> Tally<'a> {
         Self {
             classes,
             counts: Counts::new(classes),
-            loss: MeanLoss::new(loss),
+            loss: ClassLoss::new(loss),
             labels: Vec::new(),
             logits: Some(Vec::new()),
             samples: 0,
@@ -48,13 +33,13 @@ impl<'a> Tally<'a> {
 
     /// Adds samples: finite `logits: [labels.len(), classes]`, labels in `0..classes`, both checked by the caller.
     pub(crate) fn add(&mut self, logits: &[f32], labels: &[i64]) -> Result<(), LossError> {
-        self.loss.add(logits, labels, self.classes)?;
+        self.loss.add(logits, labels)?;
         for (row, label) in logits.chunks_exact(self.classes).zip(labels) {
             self.counts.add(*label as usize, largest(row));
         }
         self.samples += labels.len() as u64;
         match &mut self.logits {
-            Some(kept) if kept.len() + logits.len() <= LOGITS_MAX => {
+            Some(kept) if kept.len() + logits.len() <= OUTPUTS_KEPT_MAX => {
                 kept.extend_from_slice(logits);
                 self.labels.extend(labels.iter().map(|label| *label as u32));
             }
@@ -72,9 +57,7 @@ impl<'a> Tally<'a> {
             ("macro_f1", macro_f1(&self.counts)),
             ("auroc", auroc),
         ];
-        let values: BTreeMap<_, _> =
-            named.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect();
-        Evaluation { metrics: Metrics { samples: self.samples, values }, confusion: self.counts.into_confusion() }
+        Evaluation::new(self.samples, named, self.counts.into_confusion())
     }
 }
 
@@ -132,6 +115,7 @@ impl Spread {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use synod_common::metrics::Metrics;
 
     fn evaluate(logits: &[f32], labels: &[i64], classes: usize) -> Evaluation {
         let loss = LossConfig::default();

@@ -1,7 +1,8 @@
 //! What algorithms do to the objective of a step: calibrated logits before the loss, terms after it.
 
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::{Device, Tensor, TensorData};
 use synod_common::plan::{Algorithms, FedNtd, Moon};
+use synod_losses::Targets;
 
 use super::decorrelation::decorrelation;
 use super::label_calibration::margins;
@@ -65,16 +66,17 @@ impl Terms {
         }
     }
 
-    /// `loss: [1]` with the terms of a batch, for its `inputs`, the local model's `features` and `logits`, and `labels`.
+    /// `loss: [1]` with the terms of a batch, for its `inputs`, the local model's `features` and `logits`, and `targets`.
     pub(in crate::train) fn add(
         &self,
         mut loss: Tensor<1>,
         inputs: &Tensor<2>,
         features: &Tensor<2>,
         logits: &Tensor<2>,
-        labels: &Tensor<1, Int>,
+        targets: &Targets,
     ) -> Tensor<1> {
-        if let Some((options, global)) = &self.distillation {
+        // A plan with FedNTD has a task with one label per sample.
+        if let (Some((options, global)), Targets::Labels(labels)) = (&self.distillation, targets) {
             let global = global.forward(inputs.clone());
             loss = loss + not_true_distillation(logits.clone(), global, labels.clone(), options);
         }

@@ -1,4 +1,7 @@
-//! Inner products of one chunk: widen a tile of each row to `f64`, then multiply blocks of 4 x 4 rows in registers.
+//! Inner products of one chunk: widen a tile of each row to `f64`, then multiply blocks of 4 x 4 rows in registers. What
+//! limits it is memory for few rows and arithmetic for many, so that both, and widening, are made to overlap.
+
+use std::ops::Range;
 
 use pulp::{Arch, Simd, WithSimd};
 
@@ -7,8 +10,8 @@ pub(in super::super) const CHUNK: usize = 32_768;
 /// Partial sums inside a chunk. Part of the definition of an inner product.
 pub(in super::super) const LANES: usize = 8;
 
-/// Parameters widened at a time. Speed only: a tile of 32 rows takes 32 KiB, and while one is worked on the next is fetched.
-const TILE: usize = 128;
+/// Parameters widened at a time. Speed only: a tile of 10 rows takes 20 KiB, and while one is worked on the next is fetched.
+const TILE: usize = 256;
 /// Rows on each side of one pass. Speed only.
 const PANEL: usize = 32;
 /// Rows on each side of a register block: 16 sums and 8 operands of the 32 registers of AVX-512. Speed only.
@@ -24,7 +27,7 @@ pub(in super::super) fn add_lanes(l: Lanes) -> f64 {
     ((l[0] + l[4]) + (l[2] + l[6])) + ((l[1] + l[5]) + (l[3] + l[7]))
 }
 
-/// Working memory of one thread: 128 KiB.
+/// Working memory of one thread: 192 KiB.
 pub(super) struct Scratch {
     left: Vec<Rows>,
     right: Vec<Rows>,
@@ -84,44 +87,69 @@ impl WithSimd for PanelProducts<'_, '_> {
         let length = left[0].len();
         for start in (0..length).step_by(TILE) {
             let range = start..length.min(start + TILE);
+            let next = range.end..length.min(range.end + TILE);
             let steps = range.len().div_ceil(LANES);
-            for (row, values) in right.iter().enumerate() {
-                widen(&values[range.clone()], &mut right_tile[row / BLOCK][row % BLOCK]);
-            }
+            let mut coming = right.iter().chain(if same { &[] } else { left });
             if !same {
                 for (row, values) in left.iter().enumerate() {
                     widen(&values[range.clone()], &mut left_tile[row / BLOCK][row % BLOCK]);
                 }
             }
-            let (a, b): (&[Rows], &[Rows]) = (if same { right_tile } else { left_tile }, right_tile);
-            for i in (0..left.len()).step_by(BLOCK) {
-                let a = &a[i / BLOCK];
-                for j in (if same { i } else { 0 }..right.len()).step_by(BLOCK) {
-                    let b = &b[j / BLOCK];
-                    let sums = &mut sums[i * PANEL + j..];
-                    match ((left.len() - i).min(BLOCK), (right.len() - j).min(BLOCK), same && i == j) {
-                        (4, _, true) => block::<S, 4, 4, true>(simd, steps, a, b, sums),
-                        (3, _, true) => block::<S, 3, 3, true>(simd, steps, a, b, sums),
-                        (2, _, true) => block::<S, 2, 2, true>(simd, steps, a, b, sums),
-                        (_, _, true) => block::<S, 1, 1, true>(simd, steps, a, b, sums),
-                        (4, 4, _) => block::<S, 4, 4, false>(simd, steps, a, b, sums),
-                        (4, 3, _) => block::<S, 4, 3, false>(simd, steps, a, b, sums),
-                        (4, 2, _) => block::<S, 4, 2, false>(simd, steps, a, b, sums),
-                        (4, _, _) => block::<S, 4, 1, false>(simd, steps, a, b, sums),
-                        (3, 4, _) => block::<S, 3, 4, false>(simd, steps, a, b, sums),
-                        (3, 3, _) => block::<S, 3, 3, false>(simd, steps, a, b, sums),
-                        (3, 2, _) => block::<S, 3, 2, false>(simd, steps, a, b, sums),
-                        (3, _, _) => block::<S, 3, 1, false>(simd, steps, a, b, sums),
-                        (2, 4, _) => block::<S, 2, 4, false>(simd, steps, a, b, sums),
-                        (2, 3, _) => block::<S, 2, 3, false>(simd, steps, a, b, sums),
-                        (2, 2, _) => block::<S, 2, 2, false>(simd, steps, a, b, sums),
-                        (2, _, _) => block::<S, 2, 1, false>(simd, steps, a, b, sums),
-                        (_, 4, _) => block::<S, 1, 4, false>(simd, steps, a, b, sums),
-                        (_, 3, _) => block::<S, 1, 3, false>(simd, steps, a, b, sums),
-                        (_, 2, _) => block::<S, 1, 2, false>(simd, steps, a, b, sums),
+            for j in (0..right.len()).step_by(BLOCK) {
+                prefetch(&mut coming, next.clone());
+                let (done, b) = right_tile.split_at_mut(j / BLOCK);
+                let b = &mut b[0];
+                let rows = &right[j..right.len().min(j + BLOCK)];
+                if same {
+                    let sums = &mut sums[j * PANEL + j..];
+                    match rows {
+                        [_, _, _, _] => diagonal::<S, 4>(simd, rows, range.clone(), b, sums),
+                        [_, _, _] => diagonal::<S, 3>(simd, rows, range.clone(), b, sums),
+                        [_, _] => diagonal::<S, 2>(simd, rows, range.clone(), b, sums),
+                        _ => diagonal::<S, 1>(simd, rows, range.clone(), b, sums),
+                    }
+                } else {
+                    for (row, values) in rows.iter().enumerate() {
+                        widen(&values[range.clone()], &mut b[row]);
+                    }
+                }
+                let (a, b): (&[Rows], &Rows) = (if same { done } else { left_tile }, b);
+                for i in (0..if same { j } else { left.len() }).step_by(BLOCK) {
+                    prefetch(&mut coming, next.clone());
+                    let (a, sums) = (&a[i / BLOCK], &mut sums[i * PANEL + j..]);
+                    match ((left.len() - i).min(BLOCK), rows.len()) {
+                        (4, 4) => block::<S, 4, 4, false>(simd, steps, a, b, sums),
+                        (4, 3) => block::<S, 4, 3, false>(simd, steps, a, b, sums),
+                        (4, 2) => block::<S, 4, 2, false>(simd, steps, a, b, sums),
+                        (4, _) => block::<S, 4, 1, false>(simd, steps, a, b, sums),
+                        (3, 4) => block::<S, 3, 4, false>(simd, steps, a, b, sums),
+                        (3, 3) => block::<S, 3, 3, false>(simd, steps, a, b, sums),
+                        (3, 2) => block::<S, 3, 2, false>(simd, steps, a, b, sums),
+                        (3, _) => block::<S, 3, 1, false>(simd, steps, a, b, sums),
+                        (2, 4) => block::<S, 2, 4, false>(simd, steps, a, b, sums),
+                        (2, 3) => block::<S, 2, 3, false>(simd, steps, a, b, sums),
+                        (2, 2) => block::<S, 2, 2, false>(simd, steps, a, b, sums),
+                        (2, _) => block::<S, 2, 1, false>(simd, steps, a, b, sums),
+                        (_, 4) => block::<S, 1, 4, false>(simd, steps, a, b, sums),
+                        (_, 3) => block::<S, 1, 3, false>(simd, steps, a, b, sums),
+                        (_, 2) => block::<S, 1, 2, false>(simd, steps, a, b, sums),
                         _ => block::<S, 1, 1, false>(simd, steps, a, b, sums),
                     }
                 }
+            }
+        }
+    }
+}
+
+/// Asks for the cache lines of the next two rows' next tile without waiting for them: what a processor foresees by itself
+/// ends with each of the many pages that rows begin. Spread over the work as it is here, memory and arithmetic overlap.
+#[inline(always)]
+fn prefetch<'a>(rows: &mut impl Iterator<Item = &'a &'a [f32]>, range: Range<usize>) {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(sse) = pulp::core_arch::x86::Sse::try_new() {
+        for row in rows.take(2) {
+            for line in row[range.clone()].chunks(16) {
+                sse._mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(line.as_ptr().cast());
             }
         }
     }
@@ -138,6 +166,75 @@ fn widen(values: &[f32], out: &mut [Lanes]) {
         *out = f64::from(*value);
     }
     rest.fill(0.0);
+}
+
+/// [`widen`] and [`block`] of rows with themselves; in one where registers are as wide as [`LANES`], so that conversions and
+/// stores run beside the multiplications, which other units do.
+#[inline(always)]
+fn diagonal<S: Simd, const A: usize>(
+    simd: S,
+    rows: &[&[f32]],
+    range: Range<usize>,
+    tile: &mut Rows,
+    sums: &mut [Lanes],
+) {
+    if S::F64_LANES != LANES {
+        for row in 0..A {
+            widen(&rows[row][range.clone()], &mut tile[row]);
+        }
+        return block::<S, A, A, true>(simd, range.len().div_ceil(LANES), tile, tile, sums);
+    }
+    let mut acc = [[simd.splat_f64s(0.0); A]; A];
+    let mut whole: [&[[f32; LANES]]; A] = [&[]; A];
+    let mut last = [[0.0f32; LANES]; A];
+    for row in 0..A {
+        let (chunks, rest) = rows[row][range.clone()].as_chunks::<LANES>();
+        whole[row] = chunks;
+        last[row][..rest.len()].copy_from_slice(rest);
+        for column in row..A {
+            acc[row][column] = S::as_simd_f64s(&sums[row * PANEL + column]).0[0];
+        }
+    }
+    let steps = whole[0].len();
+    for (step, first) in whole[0].iter().enumerate() {
+        let mut narrow = [*first; A];
+        for row in 1..A {
+            narrow[row] = whole[row][step];
+        }
+        diagonal_step::<S, A>(simd, &narrow, step, tile, &mut acc);
+    }
+    if steps * LANES < range.len() {
+        diagonal_step::<S, A>(simd, &last, steps, tile, &mut acc);
+    }
+    for row in 0..A {
+        for column in row..A {
+            S::as_mut_simd_f64s(&mut sums[row * PANEL + column]).0[0] = acc[row][column];
+        }
+    }
+}
+
+#[inline(always)]
+fn diagonal_step<S: Simd, const A: usize>(
+    simd: S,
+    narrow: &[[f32; LANES]; A],
+    step: usize,
+    tile: &mut Rows,
+    acc: &mut [[S::f64s; A]; A],
+) {
+    let mut wide = [[0.0f64; LANES]; A];
+    for row in 0..A {
+        for lane in 0..LANES {
+            wide[row][lane] = f64::from(narrow[row][lane]);
+        }
+        tile[row][step] = wide[row];
+    }
+    for row in 0..A {
+        let left = S::as_simd_f64s(&wide[row]).0[0];
+        for column in row..A {
+            let right = S::as_simd_f64s(&wide[column]).0[0];
+            acc[row][column] = multiply_add(simd, left, right, acc[row][column]);
+        }
+    }
 }
 
 /// Adds the products of `A` rows with `B` rows to their lane sums, those below the diagonal left out where the rows are

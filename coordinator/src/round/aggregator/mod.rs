@@ -75,6 +75,7 @@ pub struct Step {
 pub struct Aggregator {
     plan: Arc<Plan>,
     layout: Layout,
+    sites: usize,
     intake: Intake,
     drift: Drift,
     /// In the order of the client ids, like everything that is held.
@@ -101,8 +102,8 @@ impl Aggregator {
         sites: usize,
     ) -> Result<Self, AggregateError> {
         let intake = Intake::new(plan, round, layout, updates_max)?;
-        let drift = Drift::new(plan.train.algorithm, layout.len(), sites);
-        Ok(Self { plan: Arc::clone(plan), layout: layout.clone(), intake, drift, counted: BTreeMap::new() })
+        let drift = Drift::new(plan.train.algorithm, layout.len());
+        Ok(Self { plan: Arc::clone(plan), layout: layout.clone(), sites, intake, drift, counted: BTreeMap::new() })
     }
 
     /// Number of updates taken.
@@ -142,11 +143,11 @@ impl Aggregator {
     /// Without updates, when the state is of another model, or when the result would not be finite.
     pub fn finish(self, state: &State, model: &[f32], next: &mut [f32]) -> Result<Step, StepError> {
         let mut state = state.clone();
-        let Self { plan, layout, intake, drift, counted } = self;
-        let updates = counted.len();
+        let Self { plan, layout, sites, intake, drift, counted } = self;
+        let share = counted.len() as f64 / sites.max(counted.len()).max(1) as f64;
         Closing { counted: counted.into_values().collect(), layout: &layout }.combine(intake, &mut state, next)?;
-        drift.finish(updates, &layout, &mut state, next)?;
-        let norm = optimise::optimise(&plan.aggregate, &layout, &mut state, model, next)?;
+        drift.finish(share, &mut state, next.len())?;
+        let norm = optimise::optimise(&plan, share, &layout, &mut state, model, next)?;
         Ok(Step { norm, state })
     }
 }

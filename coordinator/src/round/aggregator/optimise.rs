@@ -3,21 +3,24 @@
 use std::ops::Range;
 
 use synod_common::blocks::{BlockKind, Layout};
-use synod_common::plan::{Aggregate, ServerOptimiser};
+use synod_common::plan::{Plan, ServerOptimiser};
 use synod_common::state::State;
 
 use super::StepError;
-use crate::aggregate::{AggregateError, SecondMoment, adaptive_step, momentum_step, screen};
+use crate::aggregate::{AggregateError, SecondMoment, adaptive_step, feddyn_step, momentum_step, screen};
 
 const MOMENTUM: &str = "momentum";
 const FIRST: &str = "first_moment";
 const SECOND: &str = "second_moment";
+/// What FedDyn's sites have moved so far.
+const MOVEMENT: &str = "movement";
 
 /// Turns the combined update in `next` into the next model, `model + server_lr * step`; returns the norm of the change.
 ///
-/// Optimiser and learning rate act on trained blocks. What training leaves behind moves by the combined update itself.
+/// `share` is the share of the run's sites behind it. Optimiser and learning rate act on trained blocks. What training leaves behind moves by the combined update itself.
 pub(super) fn optimise(
-    settings: &Aggregate,
+    plan: &Plan,
+    share: f64,
     layout: &Layout,
     state: &mut State,
     model: &[f32],
@@ -25,16 +28,26 @@ pub(super) fn optimise(
 ) -> Result<f64, StepError> {
     let trained: Vec<Range<usize>> =
         layout.ranges().filter(|(block, _)| block.kind == BlockKind::Parameter).map(|(_, range)| range).collect();
-    let length = next.len();
+    let (settings, length) = (&plan.aggregate, next.len());
+    let each = |state: &mut State,
+                name,
+                next: &mut [f32],
+                step: &dyn Fn(&mut [f32], &mut [f32]) -> Result<(), AggregateError>| {
+        let mut kept = state.take_vector(name, length)?.unwrap_or_else(|| vec![0.0; length]);
+        for range in &trained {
+            step(&mut kept[range.clone()], &mut next[range.clone()])?;
+        }
+        state.set_vector(name, kept);
+        Ok::<(), StepError>(())
+    };
+    if plan.train.algorithm.feddyn.is_some() {
+        each(state, MOVEMENT, next, &|movement, step| feddyn_step(share, movement, step))?;
+    }
     match settings.server {
         // No optimiser and nothing to remember.
         None | Some(ServerOptimiser::Sgd { momentum: 0.0 }) => {}
         Some(ServerOptimiser::Sgd { momentum }) => {
-            let mut velocity = state.take_vector(MOMENTUM, length)?.unwrap_or_else(|| vec![0.0; length]);
-            for range in &trained {
-                momentum_step(momentum, &mut velocity[range.clone()], &mut next[range.clone()])?;
-            }
-            state.set_vector(MOMENTUM, velocity);
+            each(state, MOMENTUM, next, &|velocity, step| momentum_step(momentum, velocity, step))?;
         }
         Some(ServerOptimiser::Adagrad { beta1, tau }) => {
             adapt(SecondMoment::Adagrad, beta1, tau, &trained, state, next)?;

@@ -27,6 +27,9 @@ fn layout(lengths: &[usize], kind: BlockKind) -> Layout {
     Layout::new(lengths.iter().enumerate().map(block).collect()).unwrap()
 }
 
+/// Sites of the run, of which few take part.
+const POPULATION: usize = 20;
+
 /// The round's updates, of sites that are numbered in the order of the slice, arriving in `order`.
 fn round(
     plan: &Arc<Plan>,
@@ -36,7 +39,7 @@ fn round(
     order: &[usize],
 ) -> Result<(Vec<f32>, State), StepError> {
     // Past the warm-up of principal_gradient.
-    let mut aggregator = Aggregator::new(plan, RoundId(5), layout, sent.len(), sent.len())?;
+    let mut aggregator = Aggregator::new(plan, RoundId(5), layout, sent.len(), POPULATION)?;
     for i in order {
         let (samples, steps, loss, delta) = &sent[*i];
         let contribution =
@@ -75,6 +78,16 @@ fn momentum_adds_up_over_rounds() {
     let sent = [vec![of(&[0.0]), of(&[2.0])], vec![of(&[3.0])]];
     let (model, state) = rounds("strategy = { fedavgm = { momentum = 0.5 } }", &sent);
     assert_eq!((model, state.vector("momentum")), (vec![4.5], Some([3.5].as_slice())));
+}
+
+#[test]
+fn feddyn_is_named_once_and_the_coordinator_leads_on() {
+    let text = "strategy = { fedavg = { weighting = \"uniform\" } }\n[train.algorithm.feddyn]\nalpha = 0.1";
+    let sent = [vec![(9, 1, 1.0, vec![1.0]), (1, 1, 1.0, vec![3.0])], vec![of(&[-5.0])]];
+    // Means 2 of 2 sites of 20, then -5 of one: movements 0.2, then -0.05; steps 2.2, then -5.05.
+    let (model, state) = rounds(text, &sent);
+    assert!((model[0] + 2.85).abs() < 1e-6, "{model:?}");
+    assert!((state.vector("movement").unwrap()[0] + 0.05).abs() < 1e-7);
 }
 
 #[test]

@@ -38,6 +38,13 @@ pub(crate) struct Band {
     pub(crate) points: Vec<Span>,
 }
 
+/// Whether bands stand in the legend: not where each belongs to a line of its colour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum BandLegend {
+    With,
+    Without,
+}
+
 /// Lines over rounds.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct LineChart {
@@ -56,6 +63,11 @@ impl LineChart {
 
     /// Legend and drawing.
     pub(crate) fn render(&self) -> Markup {
+        self.render_with(BandLegend::With)
+    }
+
+    /// Legend, with or without the bands, and drawing.
+    pub(crate) fn render_with(&self, bands_in_legend: BandLegend) -> Markup {
         let lines: Vec<(&Line, Vec<(f64, f64)>)> = self.lines.iter().map(|line| (line, thin(&line.points))).collect();
         let bands: Vec<(&Band, Vec<Span>)> = self.bands.iter().map(|band| (band, thin_band(&band.points))).collect();
         let xs = lines.iter().flat_map(|l| &l.1).map(|p| p.0).chain(bands.iter().flat_map(|b| &b.1).map(|p| p.0));
@@ -77,7 +89,7 @@ impl LineChart {
             (0..50).map(|i| start + f64::from(i) * x.step).take_while(|t| *t <= x.high + 1e-9).collect()
         };
         html! {
-            (legend(self))
+            (legend(self, bands_in_legend))
             svg.chart viewBox=(format!("0 0 {WIDTH} {HEIGHT}")) role="img" aria-label=(self.label()) {
                 @for tick in y.ticks() {
                     @let at = place(x.low, tick).1;
@@ -116,13 +128,13 @@ impl LineChart {
     }
 }
 
-fn legend(chart: &LineChart) -> Markup {
+fn legend(chart: &LineChart, bands: BandLegend) -> Markup {
     html! {
         ul.legend {
             @for line in &chart.lines {
                 li { svg viewBox="0 0 26 10" aria-hidden="true" { path class=(format!("line t{}", line.tone)) d="M1 5H25" {} } (line.name) }
             }
-            @for band in &chart.bands {
+            @for band in chart.bands.iter().filter(|_| bands == BandLegend::With) {
                 li { svg viewBox="0 0 26 10" aria-hidden="true" { path class=(format!("band t{}", band.tone)) d="M1 0H25V10H1Z" {} } (band.name) }
             }
         }
