@@ -45,7 +45,7 @@ fn label(row: usize) -> usize {
 }
 
 fn site(plan: &Plan) -> SiteData {
-    let labels: Vec<u32> = (0..SAMPLES).map(|row| label(row) as u32).collect();
+    let labels = (0..SAMPLES).map(|row| label(row) as u32).collect::<Vec<_>>();
     let dataset = Dataset::new(Inputs::F32(wave(SAMPLES * INPUTS, 0.4, 1.0)), labels, vec![INPUTS]).unwrap();
     SiteData::for_site(plan, CLIENT, Arc::new(dataset), (0..SAMPLES as u32).collect(), None, None).unwrap()
 }

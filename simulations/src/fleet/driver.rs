@@ -309,15 +309,19 @@ impl Fleet<'_> {
                 let mut watch = |_| {
                     if self.stop.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
                 };
-                let base = if self.trainer.keeps_state() { task.last_counted } else { RoundId(0) };
-                let Some(state) = kept.of(&site, base) else {
-                    let reason = format!("its state of round {base} is lost; this is a bug, please report it");
+                let keeps = self.trainer.keeps_state();
+                let known = if keeps { kept.of(&site, task.last_counted) } else { Some(Arc::default()) };
+                let Some(state) = known else {
+                    let reason =
+                        format!("its state of round {} is lost; this is a bug, please report it", task.last_counted);
                     return Done::Event(Event::Declined { site, round, reason });
                 };
                 let order = Order { round, model: &task.model.values, control: task.control.as_deref() };
                 let trained = match work.train(order, &state, pool.take(), millis, &mut watch) {
                     Ok((update, state)) => {
-                        kept.keep(&site, base, round, state);
+                        if keeps {
+                            kept.keep(&site, task.last_counted, round, state);
+                        }
                         Ok(update)
                     }
                     Err(error) => Err(Event::Declined { site: site.clone(), round, reason: error.to_string() }),

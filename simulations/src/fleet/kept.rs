@@ -23,9 +23,7 @@ impl KeptStates {
 
     /// Keeps the state of `site` after `round`, which began with that of `base`.
     pub(super) fn keep(&self, site: &SiteName, base: RoundId, round: RoundId, state: State) {
-        if !state.is_empty() {
-            self.all().entry(site.clone()).or_default().keep(base, round, state);
-        }
+        self.all().entry(site.clone()).or_default().keep(base, round, state);
     }
 
     /// `round` is committed, with the updates of `sites`.

@@ -9,6 +9,7 @@ use synod_client::device::DeviceChoice;
 use synod_client::train::Trainer;
 use synod_common::event::{Outcome, RunEvent};
 use synod_common::ids::Digest;
+use synod_common::metrics::Metrics;
 use synod_common::plan::{Activation, Algorithms, Model, Plan};
 use synod_coordinator::server::NoHost;
 
@@ -70,6 +71,33 @@ fn the_number_of_threads_changes_no_bit() {
     }
 }
 
+/// Hostile sites that wait for each other must not make the order of arrival matter, or keep a round open for ever.
+#[test]
+fn attacks_repeat_to_the_bit_and_change_the_model() {
+    let honest = run(&plan("[round]\ncohort = 5\n[simulation]\nclients = 8\n"), 1).1;
+    for attack in ["sign_flip", "large_norm", "noise", "label_flip", "inner_product", "little_is_enough"] {
+        let attacked =
+            format!("[round]\ncohort = 5\n[simulation]\nclients = 8\n[simulation.attack.{attack}]\nfraction = 0.5\n");
+        let attacked = plan(&attacked);
+        let one = run(&attacked, 1);
+        assert_eq!(one.0, Outcome::Completed, "{attack}");
+        assert_ne!(one.1, honest, "{attack}");
+        assert_eq!(run(&attacked, 3).1, one.1, "{attack}");
+    }
+}
+
+#[test]
+fn a_file_says_who_owns_which_sample() {
+    let plan = plan("[simulation]\nclients = 3\n[simulation.partition.file]\npath = \"who.idx\"\n");
+    let mut loaded = samples(6);
+    loaded.assignment = Some(vec![2, 0, 0, 1, 2, 2]);
+    let population = Population::new(&plan, &loaded).unwrap();
+    assert_eq!(population.rows().collect::<Vec<_>>(), [&[1, 2][..], &[3], &[0, 4, 5]]);
+    loaded.assignment = Some(vec![0, 1]);
+    let error = Population::new(&plan, &loaded).err().expect("too short").to_string();
+    assert!(error.contains('6') && error.contains('2'), "{error}");
+}
+
 /// Sites that keep something go on from it in whatever order and on whatever thread they train. Nothing is known in the
 /// first round, so that it is FedAvg's; later ones are not.
 #[test]
@@ -124,33 +152,6 @@ fn moon_goes_on_from_each_sites_own_last_model() {
         })
     };
     assert!(loss_of(&one.2) > loss_of(&fedavg.2), "the contrast is part of the loss that sites report");
-}
-
-/// Hostile sites that wait for each other must not make the order of arrival matter, or keep a round open for ever.
-#[test]
-fn attacks_repeat_to_the_bit_and_change_the_model() {
-    let honest = run(&plan("[round]\ncohort = 5\n[simulation]\nclients = 8\n"), 1).1;
-    for attack in ["sign_flip", "large_norm", "noise", "label_flip", "inner_product", "little_is_enough"] {
-        let attacked =
-            format!("[round]\ncohort = 5\n[simulation]\nclients = 8\n[simulation.attack.{attack}]\nfraction = 0.5\n");
-        let attacked = plan(&attacked);
-        let one = run(&attacked, 1);
-        assert_eq!(one.0, Outcome::Completed, "{attack}");
-        assert_ne!(one.1, honest, "{attack}");
-        assert_eq!(run(&attacked, 3).1, one.1, "{attack}");
-    }
-}
-
-#[test]
-fn a_file_says_who_owns_which_sample() {
-    let plan = plan("[simulation]\nclients = 3\n[simulation.partition.file]\npath = \"who.idx\"\n");
-    let mut loaded = samples(6);
-    loaded.assignment = Some(vec![2, 0, 0, 1, 2, 2]);
-    let population = Population::new(&plan, &loaded).unwrap();
-    assert_eq!(population.rows().collect::<Vec<_>>(), [&[1, 2][..], &[3], &[0, 4, 5]]);
-    loaded.assignment = Some(vec![0, 1]);
-    let error = Population::new(&plan, &loaded).err().expect("too short").to_string();
-    assert!(error.contains('6') && error.contains('2'), "{error}");
 }
 
 #[test]
@@ -208,4 +209,83 @@ fn a_site_that_is_not_there_is_named_with_those_that_are() {
     let error = population.site(&"riverside".parse().unwrap()).unwrap_err();
     assert!(matches!(&error, FleetError::NoSite { .. }), "{error}");
     assert!(error.to_string().contains("site-0, site-1, site-2"), "{error}");
+}
+
+/// Runs a plan on the built-in digits and gives the metrics of the first and the last model.
+fn measured(plan: &Arc<Plan>, threads: usize) -> (Digest, Metrics, Metrics) {
+    let loaded = synod_client::data::load(plan, std::path::Path::new(".")).unwrap();
+    let population = Population::new(plan, &loaded).unwrap();
+    let trainer = Arc::new(Trainer::new(Arc::clone(plan), &DeviceChoice::Cpu).unwrap());
+    let heard = Mutex::new(Vec::new());
+    let sink = |event: &RunEvent| {
+        if let RunEvent::Evaluated { metrics, .. } = event {
+            heard.lock().unwrap().push(metrics.clone());
+        }
+    };
+    let stop = AtomicBool::new(false);
+    let fleet =
+        Fleet { plan: Arc::clone(plan), trainer, population: &population, host: &NoHost, sink: &sink, stop: &stop };
+    let ended = fleet.run(FleetOptions { threads }).unwrap();
+    assert_eq!(ended.outcome, Outcome::Completed);
+    let heard = heard.into_inner().unwrap();
+    (ended.model.digest, heard.first().unwrap().clone(), heard.last().unwrap().clone())
+}
+
+fn digits(task: &str, train: &str) -> Arc<Plan> {
+    let text = format!(
+        "rounds = 6\n{task}[model.mlp]\nhidden = [16]\n[data]\nsource = \"digits\"\n[train]\nepochs = 2\n{train}\n\
+         [train.optimiser.sgd]\nlr = 0.1\n[simulation]\nclients = 4\n[simulation.partition.dirichlet]\nalpha = 1.0\n"
+    );
+    Arc::new(Plan::read(&text, &Zoo).unwrap_or_else(|error| panic!("{error}")))
+}
+
+#[test]
+fn several_labels_are_learned_and_threads_change_no_bit() {
+    let plan = digits("[task.multi_label]\nclasses = 5\n", "");
+    let (model, before, after) = measured(&plan, 1);
+    assert!(after.get("map") > before.get("map") && after.get("map") > Some(0.9), "{before:?} {after:?}");
+    assert!(after.get("micro_f1") > Some(0.85) && after.get("ranking_loss") < Some(0.15), "{after:?}");
+    assert_eq!(measured(&plan, 3).0, model);
+}
+
+#[test]
+fn numbers_are_learned_by_every_loss_in_their_own_unit() {
+    for loss in ["mse", "mae", "huber", "gaussian_nll"] {
+        let task = "[task.regression]\nmean = [4.5]\nstd = [2.9]\n";
+        let plan = digits(task, &format!("[train.loss.{loss}]\n"));
+        let (_, before, after) = measured(&plan, 2);
+        // The digits 0 to 9 deviate from their mean by 2.9.
+        assert!(before.get("rmse") > Some(2.5) && after.get("rmse") < Some(2.0), "{loss}: {before:?} {after:?}");
+        assert!(after.get("r2") > Some(0.5) && after.get("spearman") > Some(0.7), "{loss}: {after:?}");
+    }
+}
+
+#[test]
+fn a_regression_is_split_by_the_size_of_its_targets() {
+    let plan = digits("[task.regression]\n", "");
+    let mut text = plan.to_toml();
+    text = text.replace(
+        "[simulation.partition.dirichlet]\nalpha = 1.0\nsamples_min = 1",
+        "[simulation.partition.shards]\nclasses_per_site = 3",
+    );
+    let plan = Arc::new(Plan::read(&text, &Zoo).unwrap());
+    let loaded = synod_client::data::load(&plan, std::path::Path::new(".")).unwrap();
+    let population = Population::new(&plan, &loaded).unwrap();
+    let values = population.dataset().targets().matrix().unwrap().values();
+    for rows in population.rows() {
+        let held: std::collections::BTreeSet<u32> = rows.iter().map(|row| values[*row as usize] as u32).collect();
+        // A tenth of the samples by rank has at most two of ten digits, which are about as many each.
+        assert!(held.len() <= 6, "{held:?}");
+    }
+}
+
+#[test]
+fn a_loss_for_another_task_is_refused_with_those_that_fit() {
+    let text = digits("[task.multi_label]\nclasses = 5\n", "")
+        .to_toml()
+        .replace("[train.loss.binary_cross_entropy]", "[train.loss.mse]");
+    let error = Plan::read(&text, &Zoo).unwrap_err();
+    let problem = &error.problems[0];
+    assert_eq!(problem.message, "the loss `mse` is not for the task `multi_label`");
+    assert!(problem.help.as_ref().unwrap().contains("binary_cross_entropy"), "{problem:?}");
 }
