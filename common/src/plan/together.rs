@@ -132,6 +132,13 @@ fn check_algorithms(plan: &Plan, problems: &Problems) {
             problem(name, message, "choose [model.mlp] with hidden layers, model = \"cnn\" or \"resnet8\"");
         }
     }
+    for (name, there) in [("fedlc", algorithms.fedlc.is_some()), ("fedntd", algorithms.fedntd.is_some())] {
+        if there && !matches!(plan.task, Task::Classification { .. }) {
+            let message =
+                format!("`{name}` works on the logits of a classification, the task is `{}`", plan.task.name());
+            problem(name, message, "leave it out, or choose [task.classification]");
+        }
+    }
     let optimiser = &plan.train.optimiser;
     if algorithms.scaffold.is_some() && !matches!(optimiser, Optimiser::Sgd { momentum: 0.0, .. }) {
         let message = "`scaffold` reads the mean gradient off the way a site went, which takes sgd without momentum";
