@@ -152,6 +152,7 @@ fn loopback(clients: usize, strategy: &str) -> f64 {
                 coordinator: address.clone(),
                 release: "bench".into(),
                 unreachable_max: Duration::from_secs(10),
+                state: folder.join("state"),
                 loader: Arc::clone(&loader),
             };
             tokio::spawn(run_session(options, Box::new(|_| {}), std::future::pending()));
@@ -188,7 +189,7 @@ fn memory(strategy: &str, updates: usize) -> Option<f64> {
         delta.fill(i as f32 * 1e-3);
         let screened = screen(&delta).ok()?;
         let id = SiteName::new(&format!("site-{i}")).ok()?.client_id();
-        aggregator.push(id, contribution, delta, screened).ok()?;
+        aggregator.push(id, contribution, delta, screened, None).ok()?;
         peak.fetch_max(resident()?, Ordering::Relaxed);
     }
     Some(peak.load(Ordering::Relaxed).saturating_sub(before) as f64 / layout.bytes() as f64)

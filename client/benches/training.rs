@@ -12,9 +12,10 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use synod_client::catalogue::Zoo;
 use synod_client::data::{Dataset, Inputs, SiteData};
 use synod_client::device::DeviceChoice;
-use synod_client::train::Trainer;
+use synod_client::train::{Assignment, Trainer};
 use synod_common::ids::{ClientId, RoundId};
 use synod_common::plan::Plan;
+use synod_common::state::State;
 
 /// What a real program uses: burn allocates a buffer per operation.
 #[global_allocator]
@@ -73,7 +74,7 @@ fn training(criterion: &mut Criterion) {
             let site = site(&plan, case);
             let trainer = Trainer::new(Arc::new(plan), &DeviceChoice::Cpu).expect("a sound plan");
             let global = trainer.initial();
-            let mut delta = vec![0.0; global.len()];
+            let (mut delta, nothing) = (vec![0.0; global.len()], State::default());
             group.throughput(Throughput::Elements(case.samples as u64));
             group.bench_function(BenchmarkId::new(case.name, case.batch), |bencher| {
                 pool.install(|| {
@@ -83,7 +84,9 @@ fn training(criterion: &mut Criterion) {
                         } else {
                             let watch = &mut |_| ControlFlow::Continue(());
                             let (round, client) = (RoundId(1), ClientId([1; 16]));
-                            trainer.train(round, client, &global, &site, &mut delta, watch).expect("training");
+                            let (model, control, state) = (&global, None, &nothing);
+                            let task = Assignment { round, client, model, control, state };
+                            trainer.train(&task, &site, &mut delta, watch).expect("training");
                         }
                     });
                 });

@@ -5,13 +5,25 @@ use std::sync::Arc;
 
 use synod_common::ids::{ClientId, RoundId, SiteName};
 use synod_common::metrics::Metrics;
+use synod_common::state::State;
 use synod_common::update::{Buffer, Update, UpdateHeader};
 
 use crate::data::SiteData;
-use crate::train::{StepReport, TrainError, Trainer};
+use crate::train::{Assignment, StepReport, TrainError, Trainer};
 
 /// Reads a monotonic clock, in milliseconds; the core never does so itself.
 pub type Clock = fn() -> u64;
+
+/// What the coordinator asks a site to train.
+#[derive(Clone, Copy, Debug)]
+pub struct Order<'a> {
+    /// The round.
+    pub round: RoundId,
+    /// The model to begin with, `[layout.len()]`.
+    pub model: &'a [f32],
+    /// SCAFFOLD's control variate, `[layout.len()]`; there where the plan has SCAFFOLD.
+    pub control: Option<&'a [f32]>,
+}
 
 /// A site with everything it needs to answer tasks.
 #[derive(Clone, Debug)]
@@ -40,20 +52,23 @@ impl Work {
         self.data.train.len() as u64
     }
 
-    /// Trains on `model` and makes the update; `delta` is where its numbers go.
+    /// Does the training that `order` asks for and makes the update; `delta` is where its numbers go. `state` is what the
+    /// site kept of its last round; what comes back beside the update is to be kept in its place once the update counts.
     ///
     /// # Errors
     /// See [`Trainer::train`].
     pub fn train(
         &self,
-        round: RoundId,
-        model: &[f32],
+        order: Order<'_>,
+        state: &State,
         mut delta: Buffer,
         clock: Clock,
         watch: &mut dyn FnMut(StepReport) -> ControlFlow<()>,
-    ) -> Result<Update, TrainError> {
+    ) -> Result<(Update, State), TrainError> {
         let started = clock();
-        let trained = self.trainer.train(round, self.client, model, &self.data, &mut delta, watch)?;
+        let Order { round, model, control } = order;
+        let task = Assignment { round, client: self.client, model, control, state };
+        let trained = self.trainer.train(&task, &self.data, &mut delta, watch)?;
         let header = UpdateHeader {
             round,
             plan: self.trainer.plan_digest(),
@@ -66,7 +81,7 @@ impl Work {
             after: trained.after,
             train_ms: clock().saturating_sub(started),
         };
-        Ok(Update { header, delta })
+        Ok((Update { header, delta, control: trained.control.map(Buffer::from) }, trained.state))
     }
 
     /// Measures `model` on the held-out samples; `None` where nothing is held out.

@@ -97,6 +97,18 @@ impl State {
         self.vectors.insert(Cow::Borrowed(name), values);
     }
 
+    /// Sets the vector called `name`, a name that is put together at run time.
+    ///
+    /// # Errors
+    /// [`StateError::Name`] if it breaks the rules for names; nothing is set then.
+    pub fn set_named_vector(&mut self, name: &str, values: Vec<f32>) -> Result<(), StateError> {
+        if !is_name(name) {
+            return Err(StateError::Name(name.chars().take(STATE_NAME_BYTES_MAX).collect()));
+        }
+        self.vectors.insert(Cow::Owned(name.to_owned()), values);
+        Ok(())
+    }
+
     /// Takes the vector called `name` out, to be changed and set again; `None` where it is not there yet.
     ///
     /// # Errors
@@ -194,6 +206,11 @@ impl State {
     }
 }
 
+fn is_name(name: &str) -> bool {
+    let sound = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'_' | b'.');
+    (1..=STATE_NAME_BYTES_MAX).contains(&name.len()) && name.bytes().all(sound)
+}
+
 /// Takes bytes from the front.
 struct Reader<'a>(&'a [u8]);
 
@@ -215,13 +232,8 @@ impl<'a> Reader<'a> {
         let [length] = self.array()?;
         let bytes = self.take(usize::from(length))?;
         let name = String::from_utf8_lossy(bytes).into_owned();
-        let sound = |b: &u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'_' | b'.');
         let ascends = previous.is_none_or(|p| p.as_ref() < name.as_str());
-        if (1..=STATE_NAME_BYTES_MAX).contains(&bytes.len()) && bytes.iter().all(sound) && ascends {
-            Ok(Cow::Owned(name))
-        } else {
-            Err(StateError::Name(name))
-        }
+        if is_name(&name) && ascends { Ok(Cow::Owned(name)) } else { Err(StateError::Name(name)) }
     }
 }
 

@@ -42,6 +42,8 @@ pub struct Update {
     pub header: UpdateHeader,
     /// Local minus global, `[layout.len()]`.
     pub delta: Buffer,
+    /// The change of the site's control variate, `[layout.len()]`; there where the plan has SCAFFOLD.
+    pub control: Option<Buffer>,
 }
 
 /// A parameter-sized buffer that goes back to its pool when dropped. A fresh buffer of 44 MB costs six times more than

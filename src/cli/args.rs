@@ -266,6 +266,10 @@ pub(crate) struct ClientArgs {
     /// a rehearsal with real processes.
     #[arg(long)]
     pub(crate) rehearse: bool,
+    /// Where this site keeps what it must remember between rounds, which some algorithms need [default: state, in the
+    /// identity folder].
+    #[arg(long, env = "SYNOD_STATE", value_name = "DIR")]
+    pub(crate) state: Option<PathBuf>,
     /// The device that trains: auto, cpu, wgpu:N, cuda:N.
     #[arg(long, default_value = "auto")]
     pub(crate) device: DeviceChoice,

@@ -23,8 +23,10 @@ pub(crate) fn run(args: ClientArgs, quiet: bool) -> Outcome {
     let display = Display::new(quiet);
     // A device that is not there is better found now than when the plan has come.
     args.device.open().or_exit(Exit::Usage)?;
+    let state = args.state.unwrap_or_else(|| args.identity.join("state"));
     let options = SessionOptions {
         identity,
+        state,
         coordinator: args.coordinator,
         release: env!("CARGO_PKG_VERSION").to_owned(),
         unreachable_max: args.patience,
@@ -40,6 +42,11 @@ pub(crate) fn run(args: ClientArgs, quiet: bool) -> Outcome {
         }
         SiteEvent::TaskStarted { round, trains: true } => display.say(format!("round {round}: training")),
         SiteEvent::TaskStarted { round, trains: false } => display.say(format!("model of round {round}: measuring")),
+        SiteEvent::StateLost { round, reason } => {
+            display.say(format!(
+                "round {round}: what this site kept is lost ({reason}); it goes on as in its first round"
+            ));
+        }
         SiteEvent::Accepted { round, loss } => {
             let loss = loss.map(|l| format!(", loss {l:.3}")).unwrap_or_default();
             display.say(format!("round {round}: update accepted{loss}"));

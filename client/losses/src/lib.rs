@@ -63,4 +63,4 @@ pub use error::{ConfigError, LossError};
 pub use info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
 pub use reduce::{Reduction, reduce, reduce_weighted};
 pub use registry::{CATALOGUE, LossConfig};
-pub use state::{Facts, LossState, Memory, Remembering, Targets};
+pub use state::{Facts, LossState, Memory, Remembering, Scratch, Targets};

@@ -211,9 +211,29 @@ impl<'a> Memory<'a> {
         Ok(())
     }
 
+    /// A copy, for a pass whose results are not to be remembered.
+    #[must_use]
+    pub fn to_scratch(&self) -> Scratch<'a> {
+        Scratch { state: self.state.clone(), positions: self.positions }
+    }
+
     /// The numbers of the site as a whole, to read and to replace.
     pub fn state(&mut self) -> &mut LossState {
         self.state
+    }
+}
+
+/// A copy of a memory that is thrown away; see [`Memory::to_scratch`].
+#[derive(Debug)]
+pub struct Scratch<'a> {
+    state: LossState,
+    positions: &'a [u32],
+}
+
+impl Scratch<'_> {
+    /// The copy as a memory.
+    pub fn memory(&mut self) -> Memory<'_> {
+        Memory { state: &mut self.state, positions: self.positions }
     }
 }
 

@@ -6,17 +6,30 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use synod_common::ids::{Digest, RoundId};
 use synod_common::metrics::Metrics;
+use synod_common::state::State;
 use synod_common::update::{Buffer, Update};
 use synod_common::wire::Progress;
 use tokio::sync::mpsc;
 
-use crate::work::Work;
+use crate::keep::StateFolder;
+use crate::work::{Order, Work};
 
 /// What a task is about: an answer is good for exactly this.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct JobKey {
     pub(super) round: RoundId,
     pub(super) model: Digest,
+}
+
+/// What a training needs besides the site's data.
+#[derive(Debug)]
+pub(super) struct TrainingOrder {
+    pub(super) key: JobKey,
+    pub(super) model: Buffer,
+    pub(super) control: Option<Buffer>,
+    pub(super) last_counted: RoundId,
+    /// Where the delta goes.
+    pub(super) delta: Buffer,
 }
 
 /// What comes out of a job.
@@ -31,6 +44,11 @@ pub(super) enum Product {
 #[derive(Debug)]
 pub(super) enum JobEvent {
     Progress(Progress),
+    /// What the site kept of the round that the task goes on from is gone; it begins anew.
+    StateLost {
+        key: JobKey,
+        reason: String,
+    },
     Done(JobKey, Product),
 }
 
@@ -57,15 +75,16 @@ fn clock() -> u64 {
 }
 
 impl Job {
-    /// Begins to train on `model`, writing to `delta`.
+    /// Begins the training that `order` asks for, with and for what `keeper` holds. Without a keeper the plan's sites keep
+    /// nothing.
     pub(super) fn train(
         work: &Arc<Work>,
-        key: JobKey,
-        model: Buffer,
-        delta: Buffer,
+        order: TrainingOrder,
+        keeper: Option<Arc<StateFolder>>,
         events: mpsc::UnboundedSender<JobEvent>,
     ) -> Self {
-        Self::spawn(work, key, events, move |work, events, cancelled| {
+        Self::spawn(work, order.key, events, move |work, events, cancelled| {
+            let TrainingOrder { key, model, control, last_counted, delta } = order;
             let mut watch = |r: crate::train::StepReport| {
                 let _ = events.send(JobEvent::Progress(Progress {
                     round: key.round,
@@ -75,9 +94,21 @@ impl Job {
                 }));
                 if cancelled.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
             };
-            match work.train(key.round, &model, delta, clock, &mut watch) {
+            let state = keeper.as_ref().map_or_else(|| Ok(State::default()), |keeper| keeper.begin_from(last_counted));
+            let state = state.unwrap_or_else(|error| {
+                let _ = events.send(JobEvent::StateLost { key, reason: error.to_string() });
+                State::default()
+            });
+            let order = Order { round: key.round, model: &model, control: control.as_deref() };
+            let trained = work.train(order, &state, delta, clock, &mut watch).map_err(|error| error.to_string());
+            let kept = trained.and_then(|(update, state)| match &keeper {
+                // Durable before the update is sent: once it counts, the next task asks for this state.
+                Some(keeper) => keeper.save(key.round, &state).map(|()| update).map_err(|error| error.to_string()),
+                None => Ok(update),
+            });
+            match kept {
                 Ok(update) => Product::Update(Box::new(update)),
-                Err(error) => Product::Failed { round: key.round, reason: error.to_string() },
+                Err(reason) => Product::Failed { round: key.round, reason },
             }
         })
     }

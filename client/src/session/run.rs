@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +20,7 @@ use super::backoff::Backoff;
 use super::job::{Job, JobEvent, Product};
 use super::talk::{Talk, TalkEnd};
 use crate::data::SiteData;
+use crate::keep::StateFolder;
 use crate::train::Trainer;
 use crate::work::Work;
 
@@ -44,6 +45,8 @@ pub struct SessionOptions {
     pub release: String,
     /// How long to try to reach the coordinator before giving up.
     pub unreachable_max: Duration,
+    /// Where the site keeps what it must remember between rounds, if the plan's algorithms need that. Made when needed.
+    pub state: PathBuf,
     /// Loads the site's samples once the plan is known.
     pub loader: Loader,
 }
@@ -75,6 +78,13 @@ pub enum SiteEvent {
         round: RoundId,
         /// Whether it trains, rather than measures.
         trains: bool,
+    },
+    /// What the site kept of the round it should go on from is not there any more. It goes on as in its first round.
+    StateLost {
+        /// The round that begins anew.
+        round: RoundId,
+        /// What is wrong with the state.
+        reason: String,
     },
     /// An update was accepted.
     Accepted {
@@ -150,6 +160,8 @@ pub(super) struct Prepared {
     pub(super) work: Arc<Work>,
     pub(super) pool: BufferPool,
     pub(super) plan: Arc<Plan>,
+    /// There where the plan's sites keep something.
+    pub(super) keeper: Option<Arc<StateFolder>>,
 }
 
 /// Takes part until the coordinator says that the run is over.
@@ -345,15 +357,19 @@ async fn prepare(state: &mut State, welcome: &Welcome) -> Result<(), String> {
     if trainer.layout_digest() != welcome.layout {
         return Err("the plan's model has another layout here; use the same Synod release on both sides".to_owned());
     }
-    let pool = BufferPool::new(trainer.layout().len(), 3);
+    let (parameters, digest) = (trainer.layout().len(), welcome.plan_digest);
+    let pool = BufferPool::new(parameters, 3);
+    let samples = data.train.len();
+    let keeper =
+        trainer.keeps_state().then(|| Arc::new(StateFolder::new(&state.options.state, digest, parameters, samples)));
     let work = Arc::new(Work::new(welcome.site.clone(), trainer, data));
     (state.watch)(SiteEvent::Joined {
         site: welcome.site.clone(),
         plan: plan.name.clone(),
-        digest: welcome.plan_digest,
+        digest,
         samples: work.samples(),
     });
-    state.prepared = Some(Prepared { digest: welcome.plan_digest, work, pool, plan });
+    state.prepared = Some(Prepared { digest, work, pool, plan, keeper });
     Ok(())
 }
 

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use quinn::{Connection, RecvStream, SendStream};
 use synod_common::event::LeftOut;
-use synod_common::update::{Buffer, Update};
+use synod_common::update::Update;
 use synod_common::wire::{Answer, Declined, Evaluated, Finished, Ready, Task, TaskKind, shorten};
 use synod_transport::{StreamError, explain_connection_error, receive, receive_values, send, send_values};
 use tokio::time::timeout;
 
-use super::job::{Job, JobEvent, JobKey, Product};
+use super::job::{Job, JobEvent, JobKey, Product, TrainingOrder};
 use super::run::{SiteEvent, State};
 
 /// How long the model or an update may take: a 2 GB model over 10 Mbit/s.
@@ -92,9 +92,19 @@ impl<'a> Talk<'a> {
     async fn take_task(&mut self, stream: &mut RecvStream) -> Result<(), StreamError> {
         let Some(prepared) = &self.state.prepared else { return Ok(()) };
         let (work, pool, digest) = (prepared.work.clone(), prepared.pool.clone(), prepared.digest);
+        let has_control = prepared.plan.train.algorithm.has_control();
+        let keeper = prepared.keeper.clone();
         let task: Task = receive(stream).await?;
         let mut model = pool.take();
-        match timeout(TRANSFER_MAX, receive_values(stream, &mut model)).await {
+        let mut control = (has_control && task.kind == TaskKind::Train).then(|| pool.take());
+        let transfer = async {
+            receive_values(stream, &mut model).await?;
+            match &mut control {
+                Some(control) => receive_values(stream, control).await,
+                None => Ok(()),
+            }
+        };
+        match timeout(TRANSFER_MAX, transfer).await {
             Ok(received) => received?,
             Err(_) => return Err(StreamError::Connection("the model took too long".to_owned())),
         }
@@ -117,7 +127,8 @@ impl<'a> Talk<'a> {
         // A task for another round ends the old one: its round is closed.
         let events = self.state.events.clone();
         self.state.job = Some(if trains {
-            Job::train(&work, key, model, pool.take(), events)
+            let order = TrainingOrder { key, model, control, last_counted: task.last_counted, delta: pool.take() };
+            Job::train(&work, order, keeper, events)
         } else {
             Job::evaluate(&work, key, model, events)
         });
@@ -131,6 +142,10 @@ impl<'a> Talk<'a> {
                 if current && progress.loss.is_finite() {
                     send(&mut self.up, &progress).await?;
                 }
+                Ok(())
+            }
+            JobEvent::StateLost { key, reason } => {
+                (self.state.watch)(SiteEvent::StateLost { round: key.round, reason });
                 Ok(())
             }
             // A job that was replaced may still report: nobody waits for it.
@@ -173,22 +188,25 @@ impl<'a> Talk<'a> {
     }
 
     async fn upload(&self, update: &Update) -> Result<Answer, StreamError> {
-        let mut answer = self.upload_once(update, &update.delta).await?;
+        let mut answer = self.upload_once(update).await?;
         for _ in 1..UPLOADS_MAX {
             match &answer {
-                Answer::Damaged { .. } => answer = self.upload_once(update, &update.delta).await?,
+                Answer::Damaged { .. } => answer = self.upload_once(update).await?,
                 Answer::Accepted | Answer::Refused { .. } => break,
             }
         }
         Ok(answer)
     }
 
-    async fn upload_once(&self, update: &Update, delta: &Buffer) -> Result<Answer, StreamError> {
+    async fn upload_once(&self, update: &Update) -> Result<Answer, StreamError> {
         let transfer = async {
             let opened = self.connection.open_bi().await;
             let (mut up, mut down) = opened.map_err(|e| StreamError::Connection(explain_connection_error(&e)))?;
             send(&mut up, &update.header).await?;
-            send_values(&mut up, delta).await?;
+            send_values(&mut up, &update.delta).await?;
+            if let Some(control) = &update.control {
+                send_values(&mut up, control).await?;
+            }
             let _ = up.finish();
             receive::<Answer>(&mut down).await
         };

@@ -1,11 +1,13 @@
 //! Any model on any device, by burn.
 
-use burn::tensor::{Device, Int, Tensor, TensorData};
-use synod_common::plan::{MarginReduction, Optimiser, Plan};
+use burn::optim::GradientsParams;
+use burn::tensor::{Device, Tensor, TensorData};
+use synod_common::plan::{Algorithms, MarginReduction, Optimiser, Plan};
 use synod_losses::classification::softmax_objective;
 use synod_losses::regulariser::margin_control;
-use synod_losses::{LossConfig, LossError, Memory, Targets, TaskKind, multilabel, regression};
+use synod_losses::{LossConfig, LossError, Memory, Scratch, Targets, TaskKind, multilabel, regression};
 
+use super::algorithm::{Correction, SiteMemory, Terms, ascend, clip};
 use super::engine::{Batch, Engine, Learner, Predictor};
 use super::error::TrainError;
 use super::optimiser::Stepper;
@@ -24,6 +26,8 @@ pub(super) struct BurnEngine {
     loss: LossConfig,
     margin: Option<margin_control::Config>,
     optimiser: Optimiser,
+    clip_norm: Option<f64>,
+    algorithms: Algorithms,
     /// Without recording: batches and evaluation.
     plain: Device,
     /// With recording: parameters in training.
@@ -39,15 +43,10 @@ impl BurnEngine {
             })
         });
         let recording = device.clone().autodiff();
-        Self {
-            blueprint,
-            kind: kind_of(&plan.task),
-            loss,
-            margin,
-            optimiser: plan.train.optimiser,
-            plain: device,
-            recording,
-        }
+        let train = &plan.train;
+        let (optimiser, clip_norm, algorithms) = (train.optimiser, train.clip_norm, train.algorithm);
+        let kind = kind_of(&plan.task);
+        Self { blueprint, kind, loss, margin, optimiser, clip_norm, algorithms, plain: device, recording }
     }
 
     /// The inputs of a batch on the device. The buffer itself becomes the tensor where the device is the CPU.
@@ -61,48 +60,52 @@ impl BurnEngine {
     fn objective(
         &self,
         outputs: Tensor<2>,
-        batch: &mut Batch,
-        memory: Option<Memory<'_>>,
+        targets: &Targets,
+        memory: Option<&mut Memory<'_>>,
     ) -> Result<Tensor<1>, LossError> {
         let margin = self.margin.as_ref().filter(|margin| margin.lambda != 0.0);
-        if let (Some(remembering), Some(mut memory)) = (self.loss.remembering(), memory) {
-            let loss = remembering.objective(outputs.clone(), self.targets(batch), &mut memory)?;
+        if let (Some(remembering), Some(memory)) = (self.loss.remembering(), memory) {
+            let loss = remembering.objective(outputs.clone(), targets.clone(), memory)?;
             return Ok(match margin {
                 Some(margin) => loss + margin_control::margin_control(outputs, margin)?,
                 None => loss,
             });
         }
-        match self.kind {
-            TaskKind::MultiLabel => multilabel::objective(outputs, self.rows(batch), &self.loss),
-            TaskKind::Regression => regression::objective(outputs, self.rows(batch), &self.loss),
-            _ => softmax_objective(outputs, self.labels(batch), &self.loss, margin),
+        match targets {
+            Targets::Labels(labels) => softmax_objective(outputs, labels.clone(), &self.loss, margin),
+            Targets::Matrix(rows) if self.kind == TaskKind::MultiLabel => {
+                multilabel::objective(outputs, rows.clone(), &self.loss)
+            }
+            Targets::Matrix(rows) => regression::objective(outputs, rows.clone(), &self.loss),
+            _ => Err(self.loss.unfit(self.kind)),
         }
     }
 
     fn targets(&self, batch: &mut Batch) -> Targets {
+        let samples = batch.labels.len();
+        let labels = std::mem::take(&mut batch.labels);
         match self.kind {
-            TaskKind::MultiLabel | TaskKind::Regression => Targets::Matrix(self.rows(batch)),
-            _ => Targets::Labels(self.labels(batch)),
+            TaskKind::MultiLabel | TaskKind::Regression => {
+                let width = batch.targets.len() / samples.max(1);
+                let rows = TensorData::new(std::mem::take(&mut batch.targets), [samples, width]);
+                Targets::Matrix(Tensor::from_data(rows, &self.plain))
+            }
+            _ => Targets::Labels(Tensor::from_data(TensorData::new(labels, [samples]), &self.plain)),
         }
-    }
-
-    fn labels(&self, batch: &mut Batch) -> Tensor<1, Int> {
-        let samples = batch.labels.len();
-        Tensor::from_data(TensorData::new(std::mem::take(&mut batch.labels), [samples]), &self.plain)
-    }
-
-    fn rows(&self, batch: &mut Batch) -> Tensor<2> {
-        let samples = batch.labels.len();
-        let width = batch.targets.len() / samples.max(1);
-        Tensor::from_data(TensorData::new(std::mem::take(&mut batch.targets), [samples, width]), &self.plain)
     }
 }
 
 impl Engine for BurnEngine {
-    fn learner(&self, model: &[f32]) -> Result<Box<dyn Learner + '_>, TrainError> {
-        let network = Network::new(&self.blueprint, model, &self.recording)?;
-        let stepper = Stepper::new(self.optimiser);
-        Ok(Box::new(BurnLearner { engine: self, network: Some(network), stepper, losses: Vec::new() }))
+    fn learner(&self, memory: &SiteMemory<'_>, class_counts: &[u64]) -> Result<Box<dyn Learner + '_>, TrainError> {
+        let (algorithms, model, plain) = (&self.algorithms, memory.received(), &self.plain);
+        Ok(Box::new(BurnLearner {
+            engine: self,
+            network: Some(Network::new(&self.blueprint, model, &self.recording)?),
+            terms: Terms::new(algorithms, &self.blueprint, model, memory.previous, class_counts, plain)?,
+            correction: Correction::new(algorithms.pull(), memory.offset(), model, plain),
+            stepper: Stepper::new(self.optimiser),
+            losses: Vec::new(),
+        }))
     }
 
     fn predictor(&self, model: &[f32]) -> Result<Box<dyn Predictor + '_>, TrainError> {
@@ -119,6 +122,8 @@ struct BurnLearner<'a> {
     engine: &'a BurnEngine,
     /// Empty only while the optimiser rebuilds it.
     network: Option<Network>,
+    terms: Terms,
+    correction: Option<Correction>,
     stepper: Stepper,
     /// Losses on the device, not read yet.
     losses: Vec<Tensor<1>>,
@@ -128,16 +133,45 @@ impl BurnLearner<'_> {
     fn network(&self) -> &Network {
         self.network.as_ref().expect("every step puts the network back")
     }
+
+    /// The objective of a batch at `network`, `[1]`, and its gradients.
+    fn differentiate(
+        &self,
+        network: &Network,
+        inputs: &Tensor<2>,
+        targets: &Targets,
+        memory: Option<&mut Memory<'_>>,
+    ) -> Result<(Tensor<1>, GradientsParams), TrainError> {
+        let features = network.features(inputs.clone());
+        let outputs = network.head(features.clone());
+        let calibrated = self.terms.calibrate(outputs.clone());
+        let loss = self.engine.objective(calibrated, targets, memory)?;
+        let loss = self.terms.add(loss, inputs, &features, &outputs, targets);
+        let gradients = GradientsParams::from_grads(loss.backward(), network);
+        Ok((loss.inner(), gradients))
+    }
 }
 
 impl Learner for BurnLearner<'_> {
-    fn step(&mut self, batch: &mut Batch, lr: f64, memory: Option<Memory<'_>>) -> Result<(), TrainError> {
+    fn step(&mut self, batch: &mut Batch, lr: f64, mut memory: Option<Memory<'_>>) -> Result<(), TrainError> {
         let engine = self.engine;
         let inputs = engine.inputs(batch);
-        let outputs = self.network().forward(inputs);
-        let loss = engine.objective(outputs, batch, memory)?;
-        let gradients = loss.backward();
-        self.losses.push(loss.inner());
+        let targets = engine.targets(batch);
+        let (loss, mut gradients) = self.differentiate(self.network(), &inputs, &targets, memory.as_mut())?;
+        if let Some(fedsam) = engine.algorithms.fedsam.filter(|fedsam| fedsam.rho != 0.0) {
+            // What a loss remembers is of the model itself, not of its worst neighbour.
+            let worst = ascend(self.network().clone(), &gradients, fedsam.rho);
+            let mut scratch = memory.as_ref().map(Memory::to_scratch);
+            let mut memory = scratch.as_mut().map(Scratch::memory);
+            gradients = self.differentiate(&worst, &inputs, &targets, memory.as_mut())?.1;
+        }
+        if let Some(correction) = &self.correction {
+            correction.apply(self.network(), &mut gradients);
+        }
+        if let Some(norm_max) = engine.clip_norm {
+            clip(self.network(), &mut gradients, norm_max);
+        }
+        self.losses.push(loss);
         self.network = self.network.take().map(|network| self.stepper.step(network, gradients, lr));
         Ok(())
     }

@@ -4,6 +4,7 @@
 
 use synod_losses::Memory;
 
+use super::algorithm::SiteMemory;
 use super::error::TrainError;
 
 /// Samples of one step. An engine may take the buffers; whoever fills a batch clears and fills them anew.
@@ -19,8 +20,8 @@ pub(super) struct Batch {
 
 /// Does the arithmetic of one plan's model on one device.
 pub(super) trait Engine: Send + Sync {
-    /// A learner that starts at the parameters `model`.
-    fn learner(&self, model: &[f32]) -> Result<Box<dyn Learner + '_>, TrainError>;
+    /// A learner that begins the round of `memory` at a site with `class_counts` training samples of each class.
+    fn learner(&self, memory: &SiteMemory<'_>, class_counts: &[u64]) -> Result<Box<dyn Learner + '_>, TrainError>;
 
     /// A predictor with the parameters `model`.
     fn predictor(&self, model: &[f32]) -> Result<Box<dyn Predictor + '_>, TrainError>;

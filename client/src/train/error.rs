@@ -1,6 +1,7 @@
 //! What can go wrong in local training and evaluation.
 
 use synod_common::ids::RoundId;
+use synod_common::state::StateError;
 use synod_losses::LossError;
 
 use crate::device::DeviceError;
@@ -18,12 +19,28 @@ pub enum TrainError {
     /// The loss of the plan, or margin control.
     #[error("the loss of the plan cannot be used: {0}")]
     Loss(#[from] LossError),
+    /// What the loss remembers cannot be kept.
+    #[error("what the loss remembers of the site cannot be kept: {0}")]
+    Remembered(#[from] StateError),
     /// A buffer for the result has another length.
     #[error("the buffer for the delta has {found} values, the model has {expected}; this is a bug, please report it")]
     Buffer {
         /// Values of the model.
         expected: usize,
         /// Values of the buffer.
+        found: usize,
+    },
+    /// What a site keeps between rounds does not belong to the model.
+    #[error(
+        "`{name}` has {found} values, the model has {expected}: it belongs to another run; remove the site's saved state, it \
+         begins anew"
+    )]
+    State {
+        /// Which vector.
+        name: &'static str,
+        /// Values of the model.
+        expected: usize,
+        /// Values it has.
         found: usize,
     },
     /// A label names a class that the task does not have.

@@ -5,20 +5,21 @@
 //!                                                                             └ burn on the chosen device
 //! ```
 //!
-//! What comes out depends on (plan, round, client, global model, site data) alone: not on the thread, not on other
+//! What comes out depends on (plan, round, client, global model, site data, what the site keeps) alone: not on the thread, not on other
 //! clients trained at the same time, and on no shared generator of random numbers.
 
+mod algorithm;
 mod burn_engine;
 mod engine;
 mod error;
-mod memory;
+mod loss_memory;
 mod optimiser;
 mod order;
 mod trainer;
 
 pub use crate::task::Evaluation;
 pub use error::TrainError;
-pub use trainer::{StepReport, Trained, Trainer};
+pub use trainer::{Assignment, StepReport, Trained, Trainer};
 
 #[cfg(test)]
 mod tests;

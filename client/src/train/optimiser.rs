@@ -5,7 +5,8 @@
 //! (momentum, weight decay) costs nothing.
 
 use burn::module::{Module, ModuleMapper, Param};
-use burn::tensor::{Gradients, Tensor};
+use burn::optim::GradientsParams;
+use burn::tensor::Tensor;
 use synod_common::plan::{AdamOptions, Optimiser};
 
 /// An optimiser with its state, which begins empty.
@@ -28,7 +29,7 @@ impl Stepper {
     }
 
     /// `module` after one step against `gradients`.
-    pub(super) fn step<M: Module>(&mut self, module: M, gradients: Gradients, lr: f64) -> M {
+    pub(super) fn step<M: Module>(&mut self, module: M, gradients: GradientsParams, lr: f64) -> M {
         self.steps = self.steps.saturating_add(1);
         module.map(&mut Step { stepper: self, gradients, lr, place: 0 })
     }
@@ -36,7 +37,7 @@ impl Stepper {
 
 struct Step<'a> {
     stepper: &'a mut Stepper,
-    gradients: Gradients,
+    gradients: GradientsParams,
     lr: f64,
     place: usize,
 }
@@ -44,7 +45,7 @@ struct Step<'a> {
 impl ModuleMapper for Step<'_> {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let (id, tensor, mapper) = param.consume();
-        let gradient = tensor.grad_remove(&mut self.gradients);
+        let gradient = self.gradients.remove::<D>(id);
         let value = tensor.inner();
         let value = match gradient {
             Some(gradient) => self.update(value, gradient),
@@ -147,7 +148,8 @@ mod tests {
             let all = Tensor::cat(vec![module.weight.val().reshape([2]), module.bias.as_ref().unwrap().val()], 0);
             let scale = Tensor::<1>::from_data([0.5, 1.0, 1.5, 2.0], &device);
             let loss = (all.clone() * all * scale).sum();
-            module = stepper.step(module, loss.backward(), LR);
+            let gradients = GradientsParams::from_grads(loss.backward(), &module);
+            module = stepper.step(module, gradients, LR);
         }
         let mut out = vec![0.0; 4];
         crate::models::write_flat(&module, &mut out).unwrap();

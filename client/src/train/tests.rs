@@ -3,20 +3,27 @@
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use synod_common::ids::{ClientId, RoundId};
 use synod_common::plan::{Optimiser, Plan, Task};
 use synod_common::random::{Purpose, stream};
+use synod_common::state::State;
 
 use super::order::Order;
-use super::{StepReport, TrainError, Trained, Trainer};
+use super::{Assignment, StepReport, TrainError, Trained, Trainer};
 use crate::catalogue::Zoo;
 use crate::data::{self, Dataset, Inputs, SiteData};
 use crate::device::DeviceChoice;
 
 const CLIENT: ClientId = ClientId([3; 16]);
 const ROUND: RoundId = RoundId(1);
+
+/// Training on `model` in the first round of a site that keeps nothing.
+fn task(model: &[f32]) -> Assignment<'_> {
+    static NOTHING: LazyLock<State> = LazyLock::new(State::default);
+    Assignment { round: ROUND, client: CLIENT, model, control: None, state: &NOTHING }
+}
 
 fn plan(model: &str, train: &str) -> Plan {
     let text = format!(
@@ -37,7 +44,7 @@ fn digits(plan: &Plan, samples: u32) -> SiteData {
 
 fn train(trainer: &Trainer, site: &SiteData, global: &[f32]) -> (Trained, Vec<f32>) {
     let mut delta = vec![f32::NAN; global.len()];
-    let trained = trainer.train(ROUND, CLIENT, global, site, &mut delta, &mut |_| ControlFlow::Continue(())).unwrap();
+    let trained = trainer.train(&task(global), site, &mut delta, &mut |_| ControlFlow::Continue(())).unwrap();
     (trained, delta)
 }
 
@@ -123,7 +130,9 @@ fn clients_trained_side_by_side_get_the_bits_they_get_alone() {
             let watch = &mut |_| ControlFlow::Continue(());
             let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
             let client = ClientId([client; 16]);
-            let trained = pool.install(|| trainer.train(ROUND, client, &global, &site, &mut delta, watch)).unwrap();
+            let trained = pool
+                .install(|| trainer.train(&Assignment { client, ..task(&global) }, &site, &mut delta, watch))
+                .unwrap();
             (trained, delta.into_iter().map(f32::to_bits).collect::<Vec<_>>())
         };
         let alone = [run(1), run(2)];
@@ -144,7 +153,7 @@ fn progress_is_told_some_twenty_times_and_can_stop_the_training() {
     let global = trainer.initial();
     let mut delta = vec![0.0; global.len()];
     let mut reports: Vec<StepReport> = Vec::new();
-    let trained = trainer.train(ROUND, CLIENT, &global, &site, &mut delta, &mut |report| {
+    let trained = trainer.train(&task(&global), &site, &mut delta, &mut |report| {
         reports.push(report);
         ControlFlow::Continue(())
     });
@@ -152,7 +161,7 @@ fn progress_is_told_some_twenty_times_and_can_stop_the_training() {
     let last = reports.last().unwrap();
     assert_eq!((last.step, last.steps), (101, 101));
     assert_eq!(Some(last.loss), trained.unwrap().train.get("loss"));
-    let stopped = trainer.train(ROUND, CLIENT, &global, &site, &mut delta, &mut |_| ControlFlow::Break(()));
+    let stopped = trainer.train(&task(&global), &site, &mut delta, &mut |_| ControlFlow::Break(()));
     assert!(matches!(stopped, Err(TrainError::Stopped { step: 6, steps: 101 })), "{stopped:?}");
 }
 
@@ -164,7 +173,7 @@ fn divergence_is_an_error_that_says_what_to_do() {
     let fail = |plan: &Plan, global: &[f32]| {
         let mut delta = vec![0.0; global.len()];
         let watch = &mut |_| ControlFlow::Continue(());
-        trainer(plan).train(ROUND, CLIENT, global, &site, &mut delta, watch).unwrap_err()
+        trainer(plan).train(&task(global), &site, &mut delta, watch).unwrap_err()
     };
     let sound = trainer(&plan).initial();
     let huge: Vec<f32> = sound.iter().map(|v| v * 1e25).collect();
@@ -216,7 +225,7 @@ fn what_does_not_fit_the_plan_is_refused() {
     let global = trainer.initial();
     let mut delta = vec![0.0; global.len()];
     let go = |global: &[f32], delta: &mut [f32], site: &SiteData| {
-        trainer.train(ROUND, CLIENT, global, site, delta, &mut |_| ControlFlow::Continue(())).unwrap_err()
+        trainer.train(&task(global), site, delta, &mut |_| ControlFlow::Continue(())).unwrap_err()
     };
     let site = digits(&plan, 20);
     assert!(matches!(go(&global[1..], &mut delta, &site), TrainError::Model(_)));

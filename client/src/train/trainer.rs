@@ -9,12 +9,14 @@ use synod_common::ids::{ClientId, Digest, RoundId};
 use synod_common::metrics::Metrics;
 use synod_common::plan::{Plan, Task};
 use synod_common::random::{Purpose, stream};
-use synod_losses::{LossConfig, Memory};
+use synod_common::state::State;
+use synod_losses::{LossConfig, LossState, Memory};
 
+use super::algorithm::{Remembered, SiteMemory};
 use super::burn_engine::BurnEngine;
 use super::engine::{Batch, Engine, Predictor};
 use super::error::TrainError;
-use super::memory::Memories;
+use super::loss_memory;
 use super::order::{self, Order};
 use crate::catalogue::{kind_of, loss_of};
 use crate::data::{Share, SiteData};
@@ -37,7 +39,28 @@ pub struct Trainer {
     engine: Box<dyn Engine>,
     /// Values of one sample.
     inputs: usize,
-    memories: Memories,
+}
+
+/// What a site is to train, and what it brings along.
+#[derive(Clone, Copy, Debug)]
+pub struct Assignment<'a> {
+    /// The round.
+    pub round: RoundId,
+    /// Who trains; its id in random streams.
+    pub client: ClientId,
+    /// The received model, `[layout.len()]`.
+    pub model: &'a [f32],
+    /// SCAFFOLD's control variate of the coordinator, `[layout.len()]`; only there where the plan has SCAFFOLD.
+    pub control: Option<&'a [f32]>,
+    /// What the site kept of its last round; empty in its first.
+    pub state: &'a State,
+}
+
+/// Local steps of a round and their learning rate.
+#[derive(Clone, Copy)]
+struct Steps {
+    steps: u64,
+    lr: f64,
 }
 
 /// How far local training is.
@@ -62,10 +85,15 @@ pub struct Trained {
     pub loss_before: Option<f64>,
     /// The received model on the held-out samples, in rounds in which sites measure.
     pub before: Option<Metrics>,
-    /// `loss`: the mean per sample over all steps, with margin control if the plan has it. Absent without steps.
+    /// `loss`: the mean per sample over all steps, with margin control and the terms of algorithms if the plan has them.
+    /// Absent without steps.
     pub train: Metrics,
     /// The trained model on the held-out samples, in rounds in which sites measure.
     pub after: Option<Metrics>,
+    /// What the site keeps for its next round, if this update counts.
+    pub state: State,
+    /// The change of the site's control variate, `[layout.len()]`; there where the plan has SCAFFOLD.
+    pub control: Option<Vec<f32>>,
 }
 
 impl std::fmt::Debug for Trainer {
@@ -92,7 +120,7 @@ impl Trainer {
         let engine = Box::new(BurnEngine::new(&plan, blueprint.clone(), loss.clone(), device.open()?));
         let inputs = plan.data.input_values();
         let (plan_digest, layout_digest) = (plan.digest(), blueprint.layout().digest());
-        Ok(Self { plan, plan_digest, layout_digest, blueprint, loss, engine, inputs, memories: Memories::default() })
+        Ok(Self { plan, plan_digest, layout_digest, blueprint, loss, engine, inputs })
     }
 
     /// The blocks of the model.
@@ -113,56 +141,72 @@ impl Trainer {
         self.layout_digest
     }
 
+    /// Whether a site keeps something from one of its rounds to the next: algorithms with a state, or a loss that remembers.
+    #[must_use]
+    pub fn keeps_state(&self) -> bool {
+        self.plan.train.algorithm.has_site_state() || self.loss.remembering().is_some()
+    }
+
     /// First values of the model, as [`initial`](crate::models::initial()).
     #[must_use]
     pub fn initial(&self) -> Vec<f32> {
         self.blueprint.initial(self.plan.seed)
     }
 
-    /// Trains a copy of `global` on the site's samples and writes the trained model minus `global` to `delta`.
+    /// Trains a copy of the task's model on the site's samples and writes the trained model minus the received one to
+    /// `delta`.
     ///
     /// `watch` hears of the progress some twenty times at most, and stops the training by breaking. For the same bits
     /// on every machine, call this in a thread pool of one thread.
     ///
     /// # Errors
-    /// When the data do not fit the plan, the loss or a parameter stops being a number, the device fails, or `watch`
+    /// When data or task do not fit the plan, the loss or a parameter stops being a number, the device fails, or `watch`
     /// breaks. Then `delta` holds nothing of meaning.
     pub fn train(
         &self,
-        round: RoundId,
-        client: ClientId,
-        global: &[f32],
+        task: &Assignment<'_>,
         site: &SiteData,
         delta: &mut [f32],
         watch: &mut dyn FnMut(StepReport) -> ControlFlow<()>,
     ) -> Result<Trained, TrainError> {
+        let (global, train) = (task.model, &self.plan.train);
         self.blueprint.check(global)?;
         if delta.len() != global.len() {
             return Err(TrainError::Buffer { expected: global.len(), found: delta.len() });
         }
+        let memory = SiteMemory::new(&train.algorithm, task)?;
         let samples = site.train.len() as u64;
-        let holdout = site.holdout.as_ref().filter(|_| self.plan.evaluate.sites_in(round.0));
-        let before = holdout.map(|holdout| self.evaluate(global, holdout)).transpose()?.map(|e| e.metrics);
         if samples == 0 {
             return Err(TrainError::Empty);
         }
-        let loss_before = match self.plan.train.loss_before {
+        let holdout = site.holdout.as_ref().filter(|_| self.plan.evaluate.sites_in(task.round.0));
+        let before = holdout.map(|holdout| self.evaluate(global, holdout)).transpose()?.map(|e| e.metrics);
+        let loss_before = match train.loss_before {
             true => self.evaluate(global, &site.train)?.metrics.get("loss"),
             false => None,
         };
-        let steps = order::steps(&self.plan.train, site.train.len());
+        let steps = order::steps(train, site.train.len());
+        let lr = train.optimiser.lr() * train.schedule.factor(task.round.0, u64::from(self.plan.rounds));
+        let mut values = BTreeMap::new();
+        let mut after = before.clone();
+        let mut of_loss = None;
         if steps == 0 {
             delta.fill(0.0);
-            let train = Metrics { samples, values: BTreeMap::new() };
-            return Ok(Trained { samples, steps, loss_before, after: before.clone(), before, train });
+        } else {
+            let (loss, remembered) = self.learn(task, &memory, &site.train, Steps { steps, lr }, delta, watch)?;
+            of_loss = remembered;
+            values.insert("loss".to_owned(), loss);
+            after = holdout.map(|holdout| self.evaluate(delta, holdout)).transpose()?.map(|e| e.metrics);
+            for (delta, global) in delta.iter_mut().zip(global) {
+                *delta -= global;
+            }
         }
-        let loss = self.learn(round, client, global, &site.train, steps, delta, watch)?;
-        let after = holdout.map(|holdout| self.evaluate(delta, holdout)).transpose()?.map(|e| e.metrics);
-        for (delta, global) in delta.iter_mut().zip(global) {
-            *delta -= global;
+        let Remembered { mut state, control } = memory.after(delta, steps, lr);
+        match of_loss {
+            Some(of_loss) => loss_memory::keep(&of_loss, &mut state)?,
+            None => loss_memory::carry(task.state, &mut state)?,
         }
-        let train = Metrics { samples, values: BTreeMap::from([("loss".to_owned(), loss)]) };
-        Ok(Trained { samples, steps, loss_before, before, train, after })
+        Ok(Trained { samples, steps, loss_before, before, train: Metrics { samples, values }, after, state, control })
     }
 
     /// Metrics of the parameters `model` on `share`, without margin control.
@@ -189,24 +233,25 @@ impl Trainer {
         }
     }
 
-    /// Trains, writes the trained parameters to `out`, and returns the mean loss per sample.
-    #[expect(clippy::too_many_arguments, reason = "private, and called once")]
+    /// Trains, writes the trained parameters to `out`, and returns the mean loss per sample and what the loss remembers.
     fn learn(
         &self,
-        round: RoundId,
-        client: ClientId,
-        global: &[f32],
+        task: &Assignment<'_>,
+        memory: &SiteMemory<'_>,
         share: &Share,
-        steps: u64,
+        Steps { steps, lr }: Steps,
         out: &mut [f32],
         watch: &mut dyn FnMut(StepReport) -> ControlFlow<()>,
-    ) -> Result<f64, TrainError> {
-        let train = &self.plan.train;
+    ) -> Result<(f64, Option<LossState>), TrainError> {
+        let (round, train) = (task.round, &self.plan.train);
         let samples = u32::try_from(share.len()).unwrap_or(u32::MAX);
-        let lr = train.optimiser.lr() * train.schedule.factor(round.0, u64::from(self.plan.rounds));
-        let mut order = Order::new(samples, train.batch, stream(self.plan.seed, round, client, Purpose::Shuffle));
-        let mut learner = self.engine.learner(global)?;
-        let mut state = self.memories.of(client, &self.loss, share, self.plan.task.classes());
+        let mut order = Order::new(samples, train.batch, stream(self.plan.seed, round, task.client, Purpose::Shuffle));
+        let class_counts = match train.algorithm.fedlc {
+            Some(_) => share.class_counts(self.plan.task.outputs()),
+            None => Vec::new(),
+        };
+        let mut learner = self.engine.learner(memory, &class_counts)?;
+        let mut state = loss_memory::restore(&self.loss, share, self.plan.task.classes(), task.state)?;
         let (read_every, report_every) = (self.engine.read_every(), steps.div_ceil(REPORTS_MAX));
         let mut batch = Batch::default();
         // Samples of each step whose loss is not read yet.
@@ -244,10 +289,7 @@ impl Trainer {
         learner.write(out)?;
         match out.iter().position(|value| !value.is_finite()) {
             Some(index) => Err(TrainError::NotFinite { round, index, steps, lr }),
-            None => {
-                self.memories.keep(client, state);
-                Ok(sum / seen)
-            }
+            None => Ok((sum / seen, state)),
         }
     }
 

@@ -116,6 +116,12 @@ impl Algorithms {
         all.into_iter().filter_map(|(name, there)| there.then_some(name)).collect()
     }
 
+    /// How strongly every step is pulled back to the received model: FedProx and FedDyn together.
+    #[must_use]
+    pub fn pull(&self) -> f64 {
+        self.fedprox.map_or(0.0, |fedprox| fedprox.mu) + self.feddyn.map_or(0.0, |feddyn| feddyn.alpha)
+    }
+
     /// Whether sites keep something from one round to the next.
     #[must_use]
     pub fn has_site_state(&self) -> bool {

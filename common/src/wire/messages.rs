@@ -196,7 +196,7 @@ pub enum TaskKind {
     Evaluate,
 }
 
-/// A task; the model follows as a block stream.
+/// A task; the model follows as a block stream, and in training with SCAFFOLD the control variate as another.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Task {
     /// The round it belongs to.
@@ -207,6 +207,9 @@ pub struct Task {
     pub plan: Digest,
     /// The digest of the model that follows.
     pub model: Digest,
+    /// The last committed round in which the site's update counted, 0 for none. What the site kept of that round, and
+    /// nothing else, is what it goes on with.
+    pub last_counted: RoundId,
     /// Milliseconds until the answer must be there.
     pub time_left_ms: u64,
 }

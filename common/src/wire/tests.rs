@@ -58,7 +58,14 @@ fn every_message_has_its_bytes() {
     let reason = "r".to_owned();
     let site = SiteName::new("a").unwrap();
     let welcome = Welcome { release: "0".into(), site, plan: "p".into(), plan_digest: digest(1), layout: digest(2) };
-    let task = Task { round: RoundId(3), kind: TaskKind::Evaluate, plan: digest(1), model: digest(2), time_left_ms: 5 };
+    let task = Task {
+        round: RoundId(3),
+        kind: TaskKind::Evaluate,
+        plan: digest(1),
+        model: digest(2),
+        last_counted: RoundId(2),
+        time_left_ms: 5,
+    };
     let lines = [
         ("hello: release", round_trip(&Hello { release: "0.1".into() })),
         ("welcome: release, site, plan, plan digest, layout digest", round_trip(&welcome)),
@@ -67,7 +74,7 @@ fn every_message_has_its_bytes() {
             round_trip(&Ready { plan: digest(1), samples: 7, class_counts: vec![3, 4] }),
         ),
         (
-            "task: round u64, kind u32 (0 train, 1 evaluate), plan digest, model digest, time left u64",
+            "task: round u64, kind u32 (0 train, 1 evaluate), plan digest, model digest, last counted round u64, time left u64",
             round_trip(&task),
         ),
         (

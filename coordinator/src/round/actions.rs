@@ -67,6 +67,11 @@ pub struct OutTask {
     pub kind: TaskKind,
     /// The model to do it with.
     pub model: Arc<ModelVersion>,
+    /// SCAFFOLD's control variate to train with; there where the plan has SCAFFOLD and the task trains.
+    pub control: Option<Arc<[f32]>>,
+    /// The last committed round in which the site's update counted, 0 for none: what the site kept of that round is what it
+    /// goes on with. Only in plans whose sites keep something.
+    pub last_counted: RoundId,
     /// When the answer must be there.
     pub deadline: Millis,
 }
@@ -77,6 +82,8 @@ pub struct OutTask {
 pub struct Received {
     pub(super) update: Update,
     pub(super) screening: Result<Screened, AggregateError>,
+    /// Of the change of the control variate, where there is one.
+    pub(super) control_screening: Option<Result<Screened, AggregateError>>,
 }
 
 impl Received {
@@ -84,7 +91,8 @@ impl Received {
     #[must_use]
     pub fn screen(update: Update) -> Box<Self> {
         let screening = screen(&update.delta);
-        Box::new(Self { update, screening })
+        let control_screening = update.control.as_ref().map(|change| screen(change));
+        Box::new(Self { update, screening, control_screening })
     }
 }
 

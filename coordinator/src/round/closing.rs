@@ -28,7 +28,7 @@ impl Run {
             (min, _) => min as usize,
         };
         let cohort = cohort::choose(self.plan.seed, round, attempt, &available, rules.cohort);
-        let aggregator = match Aggregator::new(&self.plan, round, &self.layout, cohort.len().max(1), available.len()) {
+        let aggregator = match Aggregator::new(&self.plan, round, &self.layout, cohort.len().max(1), self.known.len()) {
             Ok(aggregator) => aggregator,
             Err(error) => {
                 let reason = format!("round {round} cannot begin: {error}");
@@ -149,8 +149,8 @@ impl Run {
             rounds: self.model.round.0,
             model: self.model.digest,
             ms: now.since(self.started),
-            bytes_down: self.tasks_sent.saturating_mul(self.layout.bytes()),
-            bytes_up: self.updates_received.saturating_mul(self.layout.bytes()),
+            bytes_down: self.bytes_down,
+            bytes_up: self.bytes_up,
         }));
         out.push(Action::Finish { outcome: outcome.clone(), model: Arc::clone(&self.model) });
         Phase::Done(outcome)

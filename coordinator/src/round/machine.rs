@@ -1,6 +1,6 @@
 //! The machine itself.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use synod_common::blocks::Layout;
@@ -12,6 +12,7 @@ use synod_common::update::{Buffer, BufferPool};
 use synod_common::wire::TaskKind;
 
 use super::actions::{Action, Event, Measured, Millis, ModelVersion, OutTask};
+use super::aggregator::CONTROL;
 use super::phase::{Assembling, Phase};
 
 /// What a run begins with.
@@ -50,8 +51,14 @@ pub(super) struct Run {
     /// What the strategy remembers of committed rounds.
     pub(super) state: Arc<State>,
     pub(super) central_pending: u64,
-    pub(super) tasks_sent: u64,
-    pub(super) updates_received: u64,
+    /// Every site that was there at some time: what a share of the sites is a share of.
+    pub(super) known: BTreeSet<ClientId>,
+    /// The last committed round in which each site's update counted; kept where sites keep something of it.
+    pub(super) last_counted: BTreeMap<ClientId, RoundId>,
+    /// SCAFFOLD's control variate as committed, where the plan has it.
+    pub(super) control: Option<Arc<[f32]>>,
+    pub(super) bytes_down: u64,
+    pub(super) bytes_up: u64,
 }
 
 impl Machine {
@@ -61,7 +68,7 @@ impl Machine {
         let Setup { plan, layout, initial, state, pool } = setup;
         let digest = layout.model_digest(&initial);
         let model = Arc::new(ModelVersion { round: RoundId(0), digest, values: Buffer::from(initial) });
-        let run = Run {
+        let mut run = Run {
             plan_digest: plan.digest(),
             layout_digest: layout.digest(),
             plan,
@@ -72,9 +79,13 @@ impl Machine {
             model,
             state: Arc::new(state),
             central_pending: 0,
-            tasks_sent: 0,
-            updates_received: 0,
+            known: BTreeSet::new(),
+            last_counted: BTreeMap::new(),
+            control: None,
+            bytes_down: 0,
+            bytes_up: 0,
         };
+        run.read_control();
         Self { run, phase: Phase::Idle }
     }
 
@@ -224,6 +235,8 @@ impl Run {
         };
         self.model = committing.model;
         self.state = committing.state;
+        self.read_control();
+        self.last_counted.extend(committing.took_part.iter().map(|site| (site.client_id(), round)));
         out.push(Action::Publish(RunEvent::RoundCommitted {
             round,
             took_part: committing.took_part,
@@ -252,9 +265,30 @@ impl Run {
         deadline: Millis,
         out: &mut Vec<Action>,
     ) {
-        self.tasks_sent += 1;
-        let task = OutTask { round, kind, model: Arc::clone(&self.model), deadline };
+        let (control, last_counted, bytes) = match kind {
+            TaskKind::Train => {
+                let last_counted = self.last_counted.get(&site.client_id()).copied();
+                (self.control.clone(), last_counted.unwrap_or(RoundId(0)), self.bytes_of_update())
+            }
+            TaskKind::Evaluate => (None, RoundId(0), self.layout.bytes()),
+        };
+        self.bytes_down = self.bytes_down.saturating_add(bytes);
+        let task = OutTask { round, kind, model: Arc::clone(&self.model), control, last_counted, deadline };
         out.push(Action::Send { site: site.clone(), task });
+    }
+
+    /// Bytes of a training task or an update: the model, and a control variate where the plan has one.
+    pub(super) fn bytes_of_update(&self) -> u64 {
+        let vectors = if self.plan.train.algorithm.has_control() { 2 } else { 1 };
+        self.layout.bytes().saturating_mul(vectors)
+    }
+
+    /// Takes SCAFFOLD's control variate from the committed state; it begins at 0.
+    fn read_control(&mut self) {
+        if self.plan.train.algorithm.has_control() {
+            let control = self.state.vector(CONTROL);
+            self.control = Some(control.map_or_else(|| vec![0.0; self.layout.len()].into(), Arc::from));
+        }
     }
 
     pub(super) fn try_begin(&mut self, assembling: Assembling, now: Millis, out: &mut Vec<Action>) -> Phase {

@@ -24,12 +24,14 @@ pub(super) struct Expected<'a> {
 pub(super) struct Passed {
     pub(super) contribution: Contribution,
     pub(super) screened: Screened,
+    /// Of the change of the control variate, where the plan has one.
+    pub(super) control: Option<Screened>,
 }
 
 impl Expected<'_> {
     /// Checks `update`; on refusal the text for the site and the report.
     pub(super) fn check(&self, received: &Received) -> Result<Passed, String> {
-        let Received { update, screening } = received;
+        let Received { update, screening, .. } = received;
         let (header, limits) = (&update.header, &self.plan.screening);
         if header.plan != self.plan_digest {
             return Err(format!(
@@ -60,14 +62,8 @@ impl Expected<'_> {
                 header.samples, limits.samples_max
             )
         })?;
-        let screened = screening.as_ref().map_err(|error| self.explain(error))?;
-        let norm = screened.norm();
-        if norm > limits.norm_max {
-            return Err(format!(
-                "the update has the norm {norm:.4e}, at most {:.4e} is accepted; lower the learning rate, or raise screening.norm_max in the plan",
-                limits.norm_max
-            ));
-        }
+        let screened = self.bounded("update", screening)?;
+        let control = self.control(received)?;
         let steps_max = self.plan.train.steps_of(header.samples);
         if header.steps > steps_max {
             return Err(format!(
@@ -83,7 +79,34 @@ impl Expected<'_> {
             ));
         }
         let contribution = Contribution { samples, steps: header.steps, loss_before: header.loss_before };
-        Ok(Passed { contribution, screened: *screened })
+        Ok(Passed { contribution, screened, control })
+    }
+
+    /// Checks the change of the control variate, which is there exactly where the plan has one.
+    fn control(&self, received: &Received) -> Result<Option<Screened>, String> {
+        let found = received.update.control.as_ref().map(|change| change.len());
+        let expected = self.plan.train.algorithm.has_control().then(|| self.layout.len());
+        if found != expected {
+            let values = |length: Option<usize>| length.map_or_else(|| "no".to_owned(), |length| length.to_string());
+            return Err(format!(
+                "the update has {} values of a control variate's change, the plan asks for {}; use the same Synod release on both sides",
+                values(found),
+                values(expected)
+            ));
+        }
+        received.control_screening.as_ref().map(|s| self.bounded("change of the control variate", s)).transpose()
+    }
+
+    /// Finite values and a norm within the limit.
+    fn bounded(&self, what: &str, screening: &Result<Screened, AggregateError>) -> Result<Screened, String> {
+        let screened = screening.as_ref().map_err(|error| self.explain(error))?;
+        let (norm, norm_max) = (screened.norm(), self.plan.screening.norm_max);
+        if norm > norm_max {
+            return Err(format!(
+                "the {what} has the norm {norm:.4e}, at most {norm_max:.4e} is accepted; lower the learning rate, or raise screening.norm_max in the plan"
+            ));
+        }
+        Ok(*screened)
     }
 
     fn explain(&self, error: &AggregateError) -> String {

@@ -23,6 +23,7 @@ impl Run {
     ) -> Phase {
         let id = site.client_id();
         self.sites.insert(id, site.clone());
+        self.known.insert(id);
         out.push(Action::Publish(RunEvent::SiteArrived {
             site: site.clone(),
             samples: Some(samples),
@@ -83,7 +84,7 @@ impl Run {
         received: Box<Received>,
         out: &mut Vec<Action>,
     ) -> Phase {
-        self.updates_received += 1;
+        self.bytes_up = self.bytes_up.saturating_add(self.bytes_of_update());
         let named = received.update.header.round;
         let Phase::Gathering(mut gathering) = phase else {
             let reason =
@@ -138,9 +139,10 @@ impl Run {
         update: Update,
         out: &mut Vec<Action>,
     ) -> Phase {
-        let Update { header, delta } = update;
+        let Update { header, delta, control } = update;
         let id = site.client_id();
-        let counted = gathering.aggregator.push(id, passed.contribution, delta, passed.screened);
+        let control = control.zip(passed.control);
+        let counted = gathering.aggregator.push(id, passed.contribution, delta, passed.screened, control);
         if let Some(member) = gathering.members.get_mut(&id) {
             member.state = match &counted {
                 Ok(()) => MemberState::Counted,
@@ -157,8 +159,8 @@ impl Run {
             site,
             samples: u64::from(passed.contribution.samples.get()),
             norm: passed.screened.norm(),
-            bytes_down: self.layout.bytes(),
-            bytes_up: self.layout.bytes(),
+            bytes_down: self.bytes_of_update(),
+            bytes_up: self.bytes_of_update(),
             train_ms: header.train_ms,
             train: header.train,
             before: header.before,

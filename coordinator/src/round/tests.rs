@@ -84,7 +84,7 @@ impl Rig {
             after: None,
             train_ms: 1,
         };
-        Update { header, delta: delta.into() }
+        Update { header, delta: delta.into(), control: None }
     }
 
     fn update(&mut self, name: &str, round: u64, samples: u64, delta: &[f32]) -> Vec<Action> {

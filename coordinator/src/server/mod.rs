@@ -8,7 +8,7 @@
 //! ```
 //!
 //! Bounds: [`CONNECTIONS_MAX`] connections, [`UPLOADS_MAX`] uploads being read at a time (the others wait in QUIC's flow
-//! control), one upload a connection. So besides what the strategy holds, at most [`UPLOADS_MAX`] models are in flight.
+//! control), one upload a connection. So besides what the strategy holds, at most [`UPLOADS_MAX`] updates are in flight.
 
 mod connection;
 mod host;

@@ -77,6 +77,7 @@ pub async fn serve(
         plan_text: setup.plan.to_toml(),
         plan_digest: setup.plan.digest(),
         layout: setup.layout.digest(),
+        has_control: setup.plan.train.algorithm.has_control(),
         pool: setup.pool.clone(),
         uploads: Semaphore::new(UPLOADS_MAX),
         inputs: inputs.clone(),

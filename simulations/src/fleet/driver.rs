@@ -1,14 +1,15 @@
 //! Drives the round machine with worker threads instead of sockets.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Duration;
 
+use synod_client::keep::Kept;
 use synod_client::train::Trainer;
-use synod_client::work::Work;
-use synod_common::event::EventSink;
+use synod_client::work::{Order, Work};
+use synod_common::event::{EventSink, RunEvent};
 use synod_common::ids::{RoundId, SiteName};
 use synod_common::plan::Plan;
 use synod_common::state::State;
@@ -140,6 +141,35 @@ impl Queue {
     }
 }
 
+/// What sites keep between rounds. Only of those that took part, and only where the plan's algorithms need it.
+#[derive(Default)]
+struct KeptStates(Mutex<HashMap<SiteName, Kept>>);
+
+impl KeptStates {
+    fn all(&self) -> MutexGuard<'_, HashMap<SiteName, Kept>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn of(&self, site: &SiteName, round: RoundId) -> Option<Arc<State>> {
+        self.all().get(site).map_or_else(|| Kept::default().of(round), |kept| kept.of(round))
+    }
+
+    fn keep(&self, site: &SiteName, base: RoundId, round: RoundId, state: State) {
+        if !state.is_empty() {
+            self.all().entry(site.clone()).or_default().keep(base, round, state);
+        }
+    }
+
+    fn settle(&self, sites: &[SiteName], round: RoundId) {
+        let mut all = self.all();
+        for site in sites {
+            if let Some(kept) = all.get_mut(site) {
+                kept.settle(round);
+            }
+        }
+    }
+}
+
 impl Fleet<'_> {
     /// Runs to the end.
     ///
@@ -161,15 +191,15 @@ impl Fleet<'_> {
             .collect::<Result<Vec<_>, _>>()
             .map_err(|e| FleetError::Threads(e.to_string()))?;
         let arrivals = self.arrivals()?;
-        let queue = Queue::default();
+        let (queue, kept) = (Queue::default(), KeptStates::default());
         let (results, inbox) = mpsc::sync_channel(UPDATES_QUEUED_MAX);
         std::thread::scope(|scope| {
             for one in pools {
-                let (queue, results, pool) = (&queue, results.clone(), pool.clone());
-                scope.spawn(move || one.install(|| self.work(queue, &results, &pool)));
+                let (queue, kept, results, pool) = (&queue, &kept, results.clone(), pool.clone());
+                scope.spawn(move || one.install(|| self.work(queue, kept, &results, &pool)));
             }
             drop(results);
-            let result = self.drive(setup, arrivals, &queue, &inbox);
+            let result = self.drive(setup, arrivals, &queue, &kept, &inbox);
             queue.close();
             // Workers that wait to deliver are let go.
             drop(inbox);
@@ -193,7 +223,14 @@ impl Fleet<'_> {
         Ok(all)
     }
 
-    fn drive(&self, setup: Setup, arrivals: Vec<Event>, queue: &Queue, inbox: &mpsc::Receiver<Done>) -> Ended {
+    fn drive(
+        &self,
+        setup: Setup,
+        arrivals: Vec<Event>,
+        queue: &Queue,
+        kept: &KeptStates,
+        inbox: &mpsc::Receiver<Done>,
+    ) -> Ended {
         // Everyone is there before the first round, as if sites_min were all of them.
         let mut machine = Machine::new(setup);
         let mut next = VecDeque::from(arrivals);
@@ -259,7 +296,12 @@ impl Fleet<'_> {
                         Ok(()) => Event::Committed { round: model.round },
                         Err(reason) => Event::CommitFailed { round: model.round, reason },
                     }),
-                    Action::Publish(event) => self.sink.publish(&event),
+                    Action::Publish(event) => {
+                        if let RunEvent::RoundCommitted { round, took_part, .. } = &event {
+                            kept.settle(took_part, *round);
+                        }
+                        self.sink.publish(&event);
+                    }
                     Action::Finish { outcome, model } => return Ended { outcome, model },
                     // Nobody is waiting for an answer.
                     Action::Answer { .. } => {}
@@ -269,10 +311,10 @@ impl Fleet<'_> {
     }
 
     /// One worker: takes jobs until the queue closes.
-    fn work(&self, queue: &Queue, results: &mpsc::SyncSender<Done>, pool: &BufferPool) {
+    fn work(&self, queue: &Queue, kept: &KeptStates, results: &mpsc::SyncSender<Done>, pool: &BufferPool) {
         while let Some(job) = queue.pop() {
             let done = match job {
-                Job::Site { site, task } => self.site_job(site, &task, pool),
+                Job::Site { site, task } => self.site_job(site, &task, kept, pool),
                 Job::Central { model } => Done::Event(self.central_job(&model)),
             };
             if results.send(done).is_err() {
@@ -281,7 +323,7 @@ impl Fleet<'_> {
         }
     }
 
-    fn site_job(&self, site: SiteName, task: &OutTask, pool: &BufferPool) -> Done {
+    fn site_job(&self, site: SiteName, task: &OutTask, kept: &KeptStates, pool: &BufferPool) -> Done {
         let round = task.round;
         let Some(index) = self.population.index(&site) else {
             return Done::Event(Event::Declined { site, round, reason: "there is no such site".to_owned() });
@@ -296,11 +338,19 @@ impl Fleet<'_> {
                 let mut watch = |_| {
                     if self.stop.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
                 };
-                let trained = work.train(round, &task.model.values, pool.take(), millis, &mut watch);
-                let trained = trained.map_err(|error| {
-                    let (site, reason) = (site.clone(), error.to_string());
-                    Event::Declined { site, round, reason }
-                });
+                let Some(state) = kept.of(&site, task.last_counted) else {
+                    let reason =
+                        format!("its state of round {} is lost; this is a bug, please report it", task.last_counted);
+                    return Done::Event(Event::Declined { site, round, reason });
+                };
+                let order = Order { round, model: &task.model.values, control: task.control.as_deref() };
+                let trained = match work.train(order, &state, pool.take(), millis, &mut watch) {
+                    Ok((update, state)) => {
+                        kept.keep(&site, task.last_counted, round, state);
+                        Ok(update)
+                    }
+                    Err(error) => Err(Event::Declined { site: site.clone(), round, reason: error.to_string() }),
+                };
                 if hostile.colludes(index) {
                     return Done::Held(site, Box::new(trained));
                 }

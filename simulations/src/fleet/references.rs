@@ -7,7 +7,7 @@ use synod_client::device::DeviceChoice;
 use synod_client::train::Trainer;
 use synod_common::event::RunEvent;
 use synod_common::metrics::Metrics;
-use synod_common::plan::{Aggregate, Plan};
+use synod_common::plan::{Aggregate, Algorithms, Plan};
 use synod_coordinator::server::NoHost;
 
 use super::driver::{Fleet, FleetOptions};
@@ -61,6 +61,7 @@ pub fn references(
             Reference::Fedavg => {
                 let mut averaged = plan.as_ref().clone();
                 averaged.aggregate = Aggregate::default();
+                averaged.train.algorithm = Algorithms::default();
                 add("FedAvg".to_owned(), "the same plan with plain averaging", &Arc::new(quiet(averaged)), population)?;
             }
             Reference::Pooled => {
@@ -76,6 +77,8 @@ pub fn references(
 fn single(plan: &Plan) -> Plan {
     let mut single = quiet(plan.clone());
     single.aggregate = Aggregate::default();
+    // Nothing drifts where there is one site.
+    single.train.algorithm = Algorithms::default();
     single.round.sites_min = 1;
     single.round.cohort = 0;
     single.round.updates_min = 0;

@@ -1,12 +1,13 @@
 //! Joins the plan's strategy to the arithmetic of [`crate::aggregate`]: takes updates as they arrive and gives the next model.
 //!
 //! ```text
-//! update ── clip ──► intake ──── combine ───► server optimiser ──► next model
+//! update ── clip ──► intake ──── combine ──► drift ──► server optimiser ──► next model
 //!                    mean, held     │               │
 //!                    or Gram        └── State of the last round ──► State of this one
 //! ```
 
 mod combine;
+mod drift;
 mod intake;
 mod optimise;
 
@@ -25,6 +26,8 @@ use synod_common::update::Buffer;
 
 use crate::aggregate::{AggregateError, Screened, clip_norm};
 use combine::Closing;
+pub(super) use drift::CONTROL;
+use drift::Drift;
 use intake::Intake;
 
 /// Why a round's updates give no step.
@@ -72,8 +75,9 @@ pub struct Step {
 pub struct Aggregator {
     plan: Arc<Plan>,
     layout: Layout,
-    population: usize,
+    sites: usize,
     intake: Intake,
+    drift: Drift,
     /// In the order of the client ids, like everything that is held.
     counted: BTreeMap<ClientId, Counted>,
 }
@@ -86,7 +90,7 @@ struct Counted {
 }
 
 impl Aggregator {
-    /// The aggregator of `round` for at most `updates_max` updates, in a run of `population` sites.
+    /// The aggregator of `round` for at most `updates_max` updates, in a run that knows `sites` sites.
     ///
     /// # Errors
     /// When the layout is outside what the arithmetic takes.
@@ -95,10 +99,11 @@ impl Aggregator {
         round: RoundId,
         layout: &Layout,
         updates_max: usize,
-        population: usize,
+        sites: usize,
     ) -> Result<Self, AggregateError> {
         let intake = Intake::new(plan, round, layout, updates_max)?;
-        Ok(Self { plan: Arc::clone(plan), layout: layout.clone(), population, intake, counted: BTreeMap::new() })
+        let drift = Drift::new(plan.train.algorithm, layout.len());
+        Ok(Self { plan: Arc::clone(plan), layout: layout.clone(), sites, intake, drift, counted: BTreeMap::new() })
     }
 
     /// Number of updates taken.
@@ -107,7 +112,8 @@ impl Aggregator {
         self.counted.len()
     }
 
-    /// Takes the update of `client`, which `screened` is the screening of. A client is taken once; the caller sees to that.
+    /// Takes the update of `client`, which `screened` is the screening of, and where the plan has SCAFFOLD the change of its
+    /// control variate. A client is taken once; the caller sees to that.
     ///
     /// # Errors
     /// When the arithmetic refuses the update; the aggregator is then as it was.
@@ -117,11 +123,15 @@ impl Aggregator {
         contribution: Contribution,
         mut delta: Buffer,
         mut screened: Screened,
+        control: Option<(Buffer, Screened)>,
     ) -> Result<(), AggregateError> {
         if let Some(norm_max) = self.plan.aggregate.clip_norm {
             screened = clip_norm(&mut delta, screened, norm_max)?;
         }
         self.intake.push(client, contribution.samples, delta, screened)?;
+        if let Some((change, screened)) = control {
+            self.drift.push(change, screened)?;
+        }
         self.counted.insert(client, Counted { contribution, norm_squared: screened.norm_squared });
         Ok(())
     }
@@ -133,9 +143,10 @@ impl Aggregator {
     /// Without updates, when the state is of another model, or when the result would not be finite.
     pub fn finish(self, state: &State, model: &[f32], next: &mut [f32]) -> Result<Step, StepError> {
         let mut state = state.clone();
-        let Self { plan, layout, population, intake, counted } = self;
-        let share = counted.len() as f64 / population.max(counted.len()).max(1) as f64;
+        let Self { plan, layout, sites, intake, drift, counted } = self;
+        let share = counted.len() as f64 / sites.max(counted.len()).max(1) as f64;
         Closing { counted: counted.into_values().collect(), layout: &layout }.combine(intake, &mut state, next)?;
+        drift.finish(share, &mut state, next.len())?;
         let norm = optimise::optimise(&plan, share, &layout, &mut state, model, next)?;
         Ok(Step { norm, state })
     }

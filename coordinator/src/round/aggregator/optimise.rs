@@ -28,26 +28,15 @@ pub(super) fn optimise(
 ) -> Result<f64, StepError> {
     let trained: Vec<Range<usize>> =
         layout.ranges().filter(|(block, _)| block.kind == BlockKind::Parameter).map(|(_, range)| range).collect();
-    let (settings, length) = (&plan.aggregate, next.len());
-    let each = |state: &mut State,
-                name,
-                next: &mut [f32],
-                step: &dyn Fn(&mut [f32], &mut [f32]) -> Result<(), AggregateError>| {
-        let mut kept = state.take_vector(name, length)?.unwrap_or_else(|| vec![0.0; length]);
-        for range in &trained {
-            step(&mut kept[range.clone()], &mut next[range.clone()])?;
-        }
-        state.set_vector(name, kept);
-        Ok::<(), StepError>(())
-    };
+    let settings = &plan.aggregate;
     if plan.train.algorithm.feddyn.is_some() {
-        each(state, MOVEMENT, next, &|movement, step| feddyn_step(share, movement, step))?;
+        lead(state, MOVEMENT, &trained, next, |movement, step| feddyn_step(share, movement, step))?;
     }
     match settings.server {
         // No optimiser and nothing to remember.
         None | Some(ServerOptimiser::Sgd { momentum: 0.0 }) => {}
         Some(ServerOptimiser::Sgd { momentum }) => {
-            each(state, MOMENTUM, next, &|velocity, step| momentum_step(momentum, velocity, step))?;
+            lead(state, MOMENTUM, &trained, next, |velocity, step| momentum_step(momentum, velocity, step))?;
         }
         Some(ServerOptimiser::Adagrad { beta1, tau }) => {
             adapt(SecondMoment::Adagrad, beta1, tau, &trained, state, next)?;
@@ -65,6 +54,22 @@ pub(super) fn optimise(
         }
     }
     step(model, next)
+}
+
+/// Lets `step` change the combined update by the vector `name`, which begins at 0, and that vector by the update.
+fn lead(
+    state: &mut State,
+    name: &'static str,
+    trained: &[Range<usize>],
+    next: &mut [f32],
+    step: impl Fn(&mut [f32], &mut [f32]) -> Result<(), AggregateError>,
+) -> Result<(), StepError> {
+    let mut kept = state.take_vector(name, next.len())?.unwrap_or_else(|| vec![0.0; next.len()]);
+    for range in trained {
+        step(&mut kept[range.clone()], &mut next[range.clone()])?;
+    }
+    state.set_vector(name, kept);
+    Ok(())
 }
 
 fn adapt(

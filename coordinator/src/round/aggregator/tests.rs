@@ -45,7 +45,7 @@ fn round(
         let contribution =
             Contribution { samples: NonZeroU32::new(*samples).unwrap(), steps: *steps, loss_before: Some(*loss) };
         let id = SiteName::new(&format!("site-{i}")).unwrap().client_id();
-        aggregator.push(id, contribution, delta.clone().into(), screen(delta)?)?;
+        aggregator.push(id, contribution, delta.clone().into(), screen(delta)?, None)?;
     }
     let mut next = vec![f32::NAN; layout.len()];
     let step = aggregator.finish(state, model, &mut next)?;
@@ -202,14 +202,11 @@ fn a_state_of_another_model_is_refused() {
 proptest! {
     #[test]
     fn no_strategy_sees_the_order_of_arrival(
-        sent in any_sent(7..11, 6),
-        seed in prop::collection::vec(any::<prop::sample::Index>(), 11),
+        (sent, order) in any_sent(7..11, 6).prop_flat_map(|sent| {
+            let order = Just((0..sent.len()).collect::<Vec<usize>>()).prop_shuffle();
+            (Just(sent), order)
+        }),
     ) {
-        let mut order: Vec<usize> = (0..sent.len()).collect();
-        for i in 0..order.len() {
-            let other = seed[i].index(order.len());
-            order.swap(i, other);
-        }
         let sorted: Vec<usize> = (0..sent.len()).collect();
         let layout = layout(&[4, 2], BlockKind::Parameter);
         for info in STRATEGIES {
