@@ -155,9 +155,7 @@ impl KeptStates {
     }
 
     fn keep(&self, site: &SiteName, base: RoundId, round: RoundId, state: State) {
-        if !state.is_empty() {
-            self.all().entry(site.clone()).or_default().keep(base, round, state);
-        }
+        self.all().entry(site.clone()).or_default().keep(base, round, state);
     }
 
     fn settle(&self, sites: &[SiteName], round: RoundId) {
@@ -333,7 +331,9 @@ impl Fleet<'_> {
             Ok(data) => Work::new(site.clone(), Arc::clone(&self.trainer), data),
             Err(error) => return Done::Event(Event::Declined { site, round, reason: error.to_string() }),
         };
-        let Some(state) = kept.of(&site, task.last_counted) else {
+        let keeps = self.trainer.keeps_state();
+        let known = if keeps { kept.of(&site, task.last_counted) } else { Some(Arc::default()) };
+        let Some(state) = known else {
             let reason = format!("its state of round {} is lost; this is a bug, please report it", task.last_counted);
             return Done::Event(Event::Declined { site, round, reason });
         };
@@ -345,7 +345,9 @@ impl Fleet<'_> {
                 let order = Order { round, model: &task.model.values, control: task.control.as_deref() };
                 let trained = match work.train(order, &state, pool.take(), millis, &mut watch) {
                     Ok((update, state)) => {
-                        kept.keep(&site, task.last_counted, round, state);
+                        if keeps {
+                            kept.keep(&site, task.last_counted, round, state);
+                        }
                         Ok(update)
                     }
                     Err(error) => Err(Event::Declined { site: site.clone(), round, reason: error.to_string() }),
