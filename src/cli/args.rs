@@ -126,7 +126,7 @@ pub(crate) struct SimulateArgs {
 
 #[derive(Args, Debug)]
 pub(crate) struct CompareArgs {
-    /// The plan; it needs a [simulation] section.
+    /// The plan, which has a section for simulations.
     #[arg(value_name = "PLAN.toml")]
     pub(crate) plan: PathBuf,
     /// The losses, like 'cross_entropy,focal{gamma=1.5}' [default: the plan's].

@@ -140,3 +140,35 @@ fn the_demo_shows_the_comparison_and_leaves_a_folder() {
     let message = fails(&["demo", "--out", path(&out)], 2);
     assert!(message.contains("is not empty"), "a run is not overwritten: {message}");
 }
+
+/// The other tasks are the same engine: one with several labels, one with numbers and a loss of two outputs each.
+#[test]
+fn networked_runs_of_the_other_tasks_end_with_the_hash_of_the_simulated_ones() {
+    let tasks = [
+        ("[task.multi_label]\nclasses = 5\n", "[train.loss.binary_cross_entropy]\n"),
+        ("[task.regression]\nmean = [4.5]\nstd = [2.9]\n", "[train.loss.gaussian_nll]\n"),
+    ];
+    for (task, loss) in tasks {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        let keys = Keys::new(&root.join("keys"), &["site-0", "site-1"]);
+        let plan = digits_plan(root, 2, "[round]\nsites_min = 2\n");
+        let text = std::fs::read_to_string(&plan).unwrap();
+        let text = text.replace("[task.classification]\nclasses = 10\n", task);
+        let text = text.replace("[train.margin_control]\nlambda = 0.03\n", loss);
+        let text =
+            text.replace("[simulation.partition.shards]\nclasses_per_site = 5\n", "[simulation.partition.iid]\n");
+        std::fs::write(&plan, text).unwrap();
+        let simulated = simulate(&plan, &root.join("simulated"), "2");
+        let (coordinator, address) = Running::coordinator(&plan, &keys.of("coordinator"), &root.join("net"));
+        let clients = ["site-0", "site-1"].map(|name| Running::client(&address, &keys.of(name)));
+        for client in clients {
+            let (code, _, stderr) = client.end();
+            assert_eq!(code, Some(0), "{stderr}");
+        }
+        let (code, lines, stderr) = coordinator.end();
+        assert_eq!(code, Some(0), "{stderr}");
+        let finished = lines.iter().find(|l| l.contains("run_finished")).expect("a last event");
+        assert!(finished.contains(&simulated), "{task}: the networked run ends with {simulated}:\n{finished}");
+    }
+}

@@ -4,7 +4,9 @@
 #![allow(clippy::unwrap_used, reason = "a test helper that fails says where by itself")]
 
 mod bad_input;
+mod compare;
 mod federation;
 mod hostile;
 mod plans;
 mod rig;
+mod site_state;

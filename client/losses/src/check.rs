@@ -19,7 +19,8 @@
 
 use burn::tensor::{Int, Tensor};
 
-use crate::error::{LossError, to_f64};
+use crate::error::LossError;
+use crate::host::{read_finite, read_whole};
 
 /// Checks labels on the host: each must lie in `0..classes`.
 ///
@@ -38,8 +39,7 @@ pub fn labels(labels: &[i64], classes: usize) -> Result<(), LossError> {
 /// # Errors
 /// [`LossError::Label`] for the first label outside `0..classes`, [`LossError::Read`] if the device fails.
 pub fn validate_labels(targets: &Tensor<1, Int>, classes: usize) -> Result<(), LossError> {
-    let read = targets.try_to_vec_as::<i64>();
-    labels(&read.map_err(|error| LossError::Read { tensor: "targets", reason: error.to_string() })?, classes)
+    labels(&read_whole("targets", targets)?, classes)
 }
 
 /// Checks that a tensor holds no NaN and no infinity. Waits for the device.
@@ -49,12 +49,7 @@ pub fn validate_labels(targets: &Tensor<1, Int>, classes: usize) -> Result<(), L
 /// # Errors
 /// [`LossError::NotFinite`] for the first such value, [`LossError::Read`] if the device fails.
 pub fn validate_finite<const D: usize>(name: &'static str, tensor: &Tensor<D>) -> Result<(), LossError> {
-    let data = tensor.try_to_data().map_err(|error| LossError::Read { tensor: name, reason: error.to_string() })?;
-    let values = to_f64(name, &data)?;
-    match values.iter().position(|value| !value.is_finite()) {
-        Some(position) => Err(LossError::NotFinite { tensor: name, position, value: values[position] }),
-        None => Ok(()),
-    }
+    read_finite(name, tensor).map(drop)
 }
 
 /// Checks the shapes every classification loss takes and returns `[batch, classes]`.
@@ -72,6 +67,24 @@ pub fn classification(
         return Err(LossError::Shape { loss, tensor: "targets", expected, found: targets.dims().to_vec() });
     }
     Ok([batch, classes])
+}
+
+/// As [`classification`], for losses that compare the true class with others.
+///
+/// # Errors
+/// As [`classification`]; [`LossError::Shape`] also for a single class.
+pub fn several_classes(
+    loss: &'static str,
+    logits: &Tensor<2>,
+    targets: &Tensor<1, Int>,
+) -> Result<[usize; 2], LossError> {
+    match classification(loss, logits, targets)? {
+        [batch, 1] => {
+            let expected = format!("[{batch}, classes] with at least 2 classes");
+            Err(LossError::Shape { loss, tensor: "logits", expected, found: vec![batch, 1] })
+        }
+        shape => Ok(shape),
+    }
 }
 
 /// Checks that a matrix has at least one row and one column and returns its shape.
@@ -122,5 +135,20 @@ pub fn per_class(
             Err(LossError::PerClass { loss, option, given: values.len(), classes })
         }
         _ => Ok(()),
+    }
+}
+
+/// Checks that a vector has `len` entries.
+///
+/// # Errors
+/// [`LossError::EmptyBatch`] if it should have none, [`LossError::Shape`] if it has another number.
+pub fn vector(loss: &'static str, name: &'static str, tensor: &Tensor<1>, len: usize) -> Result<(), LossError> {
+    match tensor.dims() {
+        _ if len == 0 => Err(LossError::EmptyBatch { loss }),
+        [found] if found == len => Ok(()),
+        found => {
+            let expected = format!("[{len}]");
+            Err(LossError::Shape { loss, tensor: name, expected, found: found.to_vec() })
+        }
     }
 }

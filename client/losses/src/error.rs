@@ -44,6 +44,15 @@ pub enum LossError {
         classes: usize,
     },
 
+    /// A label of two classes is neither -1 nor 1.
+    #[error("label {label} at position {position} is neither -1 nor 1; write the two classes as -1 and 1")]
+    Sign {
+        /// Index of the first such label.
+        position: usize,
+        /// Its value.
+        label: i64,
+    },
+
     /// A tensor holds NaN or an infinity.
     #[error(
         "{tensor} is {value} at flat position {position}: training has diverged or an input is not finite; lower the \
@@ -56,6 +65,17 @@ pub enum LossError {
         position: usize,
         /// The value.
         value: f64,
+    },
+
+    /// Numbers on the host are not what the loss needs.
+    #[error("{loss} cannot use {input}: {problem}")]
+    Value {
+        /// Name of the loss or of the step.
+        loss: &'static str,
+        /// Which of its inputs.
+        input: &'static str,
+        /// What is wrong and what is needed.
+        problem: String,
     },
 
     /// Per-class options do not match the number of classes.

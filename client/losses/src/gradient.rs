@@ -16,3 +16,12 @@ pub(crate) fn attach<const D: usize>(value: Tensor<1>, live: Tensor<D>, gradient
     let same = carrier.clone().inner();
     carrier - same + value
 }
+
+/// As [`attach`], for one value per row: `values: [batch]`, `live` and `gradient: [batch, n, width]`, where each row of
+/// `gradient` is that of its own value.
+pub(crate) fn attach_each(values: Tensor<1>, live: Tensor<3>, gradient: Tensor<3>) -> Tensor<1> {
+    let [batch, ..] = live.dims();
+    let carrier = (live * gradient).sum_dims(&[1, 2]).reshape([batch]);
+    let same = carrier.clone().detach();
+    carrier - same + values
+}

@@ -38,6 +38,22 @@ pub enum TaskKind {
     SelfSupervised,
     /// Learning from another model's outputs.
     Distillation,
+    /// One of several classes per sample, withstanding perturbed samples.
+    Adversarial,
+    /// Yes or no per sample, from one score.
+    Binary,
+    /// Telling samples of one class from all others, with no samples of the others.
+    OneClass,
+    /// Making a finished classifier's probabilities honest.
+    Calibration,
+    /// Removing what a finished model learned of some samples.
+    Unlearning,
+    /// Real numbers, with more than predictions and targets: bags, a bottleneck, weights, pairs.
+    RegressionInContext,
+    /// A real number per point of a map: `[batch, height, width]`.
+    Maps,
+    /// Density of the data, or how unlikely a sample is.
+    Density,
 }
 
 impl TaskKind {
@@ -52,6 +68,14 @@ impl TaskKind {
             Self::Retrieval => "embeddings with labels or pairs",
             Self::SelfSupervised => "embeddings of two views",
             Self::Distillation => "outputs of two models",
+            Self::Adversarial => "logits of samples and of perturbed samples, and one label per sample",
+            Self::Binary => "one score and a label 0 or 1 per sample",
+            Self::OneClass => "embeddings of one class",
+            Self::Calibration => "logits, labels and a temperature per sample",
+            Self::Unlearning => "logits of samples to forget and of template answers",
+            Self::RegressionInContext => "predicted and true numbers with bags, pairs, weights or a bottleneck",
+            Self::Maps => "predicted and true maps",
+            Self::Density => "densities of samples",
         }
     }
 }

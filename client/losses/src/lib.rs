@@ -37,6 +37,8 @@
 //! ```
 //!
 //! - [`multilabel`] and [`regression`] have the same two entries for their tasks, `per_sample` and `objective`.
+//! - [`metric`] is for embeddings with labels; its losses need more than a plan gives and are called as functions.
+//! - [`segmentation`] is for masks: overlaps, projections, distances between sets of masks, and topology.
 //! - A loss that remembers something of each sample is [`Remembering`]; its state is the site's.
 //! - [`registry`] lists everything there is; [`LossConfig`] is any of the losses, by name.
 //! - [`check`] says which inputs are checked when. No loss waits for the device in order to check values.
@@ -44,20 +46,30 @@
 //!
 //! Tensors carry their backend and whether gradients are recorded; nothing here names a backend.
 
+pub mod calibration;
 pub mod check;
 pub mod classification;
+pub mod contrastive;
+pub mod density;
+pub mod distillation;
 mod error;
+mod geometry;
 #[cfg(feature = "golden")]
 pub mod golden;
 mod gradient;
+mod host;
 mod info;
+pub mod metric;
 pub mod multilabel;
 mod option;
 mod reduce;
 pub mod registry;
 pub mod regression;
 pub mod regulariser;
+pub mod segmentation;
+mod stable;
 mod state;
+pub mod unlearning;
 
 pub use error::{ConfigError, LossError};
 pub use info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};

@@ -42,6 +42,32 @@ pub enum Targets {
     Matrix(Tensor<2>),
 }
 
+impl Targets {
+    /// The labels of a batch, for the classification loss `loss`.
+    pub(crate) fn labels(self, loss: &'static str) -> Result<Tensor<1, Int>, LossError> {
+        match self {
+            Self::Labels(labels) => Ok(labels),
+            Self::Matrix(matrix) => {
+                let expected = "[batch], one label per sample".to_owned();
+                Err(LossError::Shape { loss, tensor: "targets", expected, found: matrix.dims().to_vec() })
+            }
+        }
+    }
+
+    /// A row per sample.
+    pub(crate) fn matrix(self, loss: &'static str) -> Result<Tensor<2>, LossError> {
+        match self {
+            Self::Matrix(targets) => Ok(targets),
+            Self::Labels(labels) => Err(LossError::Shape {
+                loss,
+                tensor: "targets",
+                expected: "[batch, classes]".to_owned(),
+                found: labels.dims().to_vec(),
+            }),
+        }
+    }
+}
+
 /// A loss that remembers.
 pub trait Remembering {
     /// The state before the first step at a site.

@@ -13,7 +13,7 @@ use synod_common::state::State;
 use super::order::Order;
 use super::{Assignment, StepReport, TrainError, Trained, Trainer};
 use crate::catalogue::Zoo;
-use crate::data::{self, Dataset, Inputs, SiteData};
+use crate::data::{self, Dataset, Inputs, Matrix, SiteData, Targets};
 use crate::device::DeviceChoice;
 
 const CLIENT: ClientId = ClientId([3; 16]);
@@ -237,6 +237,10 @@ fn what_does_not_fit_the_plan_is_refused() {
     };
     assert!(matches!(go(&global, &mut delta, &dataset(63, 1)), TrainError::Inputs { expected: 64, found: 63 }));
     assert!(matches!(go(&global, &mut delta, &dataset(64, 10)), TrainError::Label { label: 10, classes: 10 }));
+    let numbers = Matrix::new(vec![0.5; 40], 2).unwrap();
+    let numbers = Dataset::new(Inputs::F32(vec![0.5; 20 * 64]), Targets::Numbers(numbers), vec![64]).unwrap();
+    let numbers = SiteData::for_site(&plan, CLIENT, Arc::new(numbers), (0..20).collect(), None, None).unwrap();
+    assert!(matches!(go(&global, &mut delta, &numbers), TrainError::Targets { expected: 0, .. }));
 
     let mut other = plan.clone();
     other.task = Task::Classification { classes: 3 };

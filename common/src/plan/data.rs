@@ -309,9 +309,9 @@ fn read_npz(mut s: Section<'_, '_>) -> Option<NpzSource> {
 /// The column with the class, or the columns of the targets, as the task needs.
 fn read_targets(s: &mut Section<'_, '_>, task: Option<&Task>) -> (Option<String>, Vec<String>) {
     let what = match task {
-        None | Some(Task::Classification { .. }) => {
-            return (s.required("label", "the column with the label"), Vec::new());
-        }
+        // The task is wrong and has been reported; what it needs is not known.
+        None => return (s.optional("label"), s.or("targets", Vec::new())),
+        Some(Task::Classification { .. }) => return (s.required("label", "the column with the label"), Vec::new()),
         Some(Task::MultiLabel { .. }) => "the columns with a 0 or 1 for each class",
         Some(Task::Regression { .. }) => "the columns with the numbers to predict",
     };

@@ -281,6 +281,27 @@ mod tests {
         insta::assert_debug_snapshot!(problems(text));
     }
 
+    /// What is said of plans of the other tasks, one plan after the other.
+    #[test]
+    fn tasks_say_what_they_need() {
+        let plan = |task: &str, source: &str, train: &str| {
+            problems(&format!("model = \"logistic\"\n[task.{task}\n[data.source.{source}\n[train]\n{train}"))
+        };
+        let csv = |targets: &str| format!("csv]\nfiles = [\"a.csv\"]\nnumeric = [\"x\"]\n{targets}");
+        let told = [
+            plan("multi_label]\nclasses = 2", &csv("label = \"y\""), ""),
+            plan("multi_label]\nclasses = 3", &csv("targets = [\"a\", \"a\"]"), ""),
+            plan("multi-label]", &csv("targets = [\"x\"]"), ""),
+            plan("regression]\noutputs = 2\nmean = [1.0]", &csv("targets = [\"a\", \"b\"]"), ""),
+            plan("regression]\nstd = [0.0]", &csv("targets = [\"a\"]"), ""),
+            plan("regression]", &csv("targets = [\"a\"]"), "margin_control = {}"),
+            plan("regression]", "idx]\nimages = \"a\"\nlabels = \"b\"\nshape = [4]", ""),
+            plan("multi_label]\nclasses = 4", "digits]", ""),
+            plan("regresion]", "digits]", ""),
+        ];
+        insta::assert_debug_snapshot!(told);
+    }
+
     #[test]
     fn problems_have_places_and_help() {
         let text = "[task.classification]\nclasses = 10\n[data]\nsource = \"digits\"\n[model.mlp]\nhiden = [1]\n";

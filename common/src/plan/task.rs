@@ -183,7 +183,7 @@ fn read_regression(s: &mut Section<'_, '_>) -> Task {
         s.problem(
             "",
             format!("`mean` and `std` are lists of {count} finite numbers, one for each output, and `std` is above 0"),
-            Some("`synod data check` shows the mean and the standard deviation of each target"),
+            Some("about the mean and the standard deviation of each target is right; they need not be exact"),
         );
     }
     Task::Regression { outputs, mean, std }

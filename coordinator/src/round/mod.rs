@@ -19,6 +19,8 @@ mod screening;
 mod sites;
 
 #[cfg(test)]
+mod drift_tests;
+#[cfg(test)]
 mod tests;
 
 pub use actions::{Action, Ended, Event, Measured, Millis, ModelVersion, OutTask, Received};

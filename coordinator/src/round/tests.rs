@@ -27,19 +27,19 @@ fn layout() -> Layout {
     Layout::new(vec![BlockSpec { name: "w".into(), shape: vec![2], kind: BlockKind::Parameter }]).unwrap()
 }
 
-fn site(name: &str) -> SiteName {
+pub(super) fn site(name: &str) -> SiteName {
     SiteName::new(name).unwrap()
 }
 
-struct Rig {
-    machine: Machine,
+pub(super) struct Rig {
+    pub(super) machine: Machine,
     plan: Arc<Plan>,
-    now: Millis,
-    events: Vec<RunEvent>,
+    pub(super) now: Millis,
+    pub(super) events: Vec<RunEvent>,
 }
 
 impl Rig {
-    fn new(extra: &str, sites: &[&str]) -> Self {
+    pub(super) fn new(extra: &str, sites: &[&str]) -> Self {
         let plan = plan(extra);
         let setup = Setup {
             plan: Arc::clone(&plan),
@@ -56,7 +56,7 @@ impl Rig {
         rig
     }
 
-    fn step(&mut self, event: Event) -> Vec<Action> {
+    pub(super) fn step(&mut self, event: Event) -> Vec<Action> {
         let mut actions = Vec::new();
         self.machine.step(self.now, event, &mut actions);
         for action in &actions {
@@ -67,11 +67,11 @@ impl Rig {
         actions
     }
 
-    fn arrive(&mut self, name: &str) -> Vec<Action> {
+    pub(super) fn arrive(&mut self, name: &str) -> Vec<Action> {
         self.step(Event::Arrived { site: site(name), samples: 5, class_counts: vec![] })
     }
 
-    fn update_of(&self, round: u64, samples: u64, delta: Vec<f32>) -> Update {
+    pub(super) fn update_of(&self, round: u64, samples: u64, delta: Vec<f32>) -> Update {
         let header = UpdateHeader {
             round: RoundId(round),
             plan: self.plan.digest(),
@@ -87,12 +87,12 @@ impl Rig {
         Update { header, delta: delta.into(), control: None }
     }
 
-    fn update(&mut self, name: &str, round: u64, samples: u64, delta: &[f32]) -> Vec<Action> {
+    pub(super) fn update(&mut self, name: &str, round: u64, samples: u64, delta: &[f32]) -> Vec<Action> {
         let update = self.update_of(round, samples, delta.to_vec());
         self.step(Event::Update { site: site(name), received: Received::screen(update) })
     }
 
-    fn commit(&mut self, actions: &[Action]) -> Vec<Action> {
+    pub(super) fn commit(&mut self, actions: &[Action]) -> Vec<Action> {
         let round = actions
             .iter()
             .find_map(|a| if let Action::Commit { model, .. } = a { Some(model.round) } else { None })
@@ -105,7 +105,7 @@ fn answers(actions: &[Action]) -> Vec<&Answer> {
     actions.iter().filter_map(|a| if let Action::Answer { answer, .. } = a { Some(answer) } else { None }).collect()
 }
 
-fn refusal(actions: &[Action]) -> &str {
+pub(super) fn refusal(actions: &[Action]) -> &str {
     match answers(actions).as_slice() {
         [Answer::Refused { reason }] => reason,
         other => panic!("one refusal was expected, not {other:?}"),

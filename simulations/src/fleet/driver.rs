@@ -1,12 +1,11 @@
 //! Drives the round machine with worker threads instead of sockets.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
+use std::sync::{Arc, Condvar, Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
-use synod_client::keep::Kept;
 use synod_client::train::Trainer;
 use synod_client::work::{Order, Work};
 use synod_common::event::{EventSink, RunEvent};
@@ -23,6 +22,7 @@ use synod_coordinator::server::Host;
 use super::clock::millis;
 use super::error::FleetError;
 use super::hostile::Hostile;
+use super::kept::KeptStates;
 use super::population::Population;
 
 /// Updates on their way from workers to the machine, besides the one each worker makes.
@@ -137,33 +137,6 @@ impl Queue {
                 return None;
             }
             jobs = self.changed.wait(jobs).unwrap_or_else(PoisonError::into_inner);
-        }
-    }
-}
-
-/// What sites keep between rounds. Only of those that took part, and only where the plan's algorithms need it.
-#[derive(Default)]
-struct KeptStates(Mutex<HashMap<SiteName, Kept>>);
-
-impl KeptStates {
-    fn all(&self) -> MutexGuard<'_, HashMap<SiteName, Kept>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn of(&self, site: &SiteName, round: RoundId) -> Option<Arc<State>> {
-        self.all().get(site).map_or_else(|| Kept::default().of(round), |kept| kept.of(round))
-    }
-
-    fn keep(&self, site: &SiteName, base: RoundId, round: RoundId, state: State) {
-        self.all().entry(site.clone()).or_default().keep(base, round, state);
-    }
-
-    fn settle(&self, sites: &[SiteName], round: RoundId) {
-        let mut all = self.all();
-        for site in sites {
-            if let Some(kept) = all.get_mut(site) {
-                kept.settle(round);
-            }
         }
     }
 }

@@ -6,12 +6,14 @@
 //!
 //! Sites share one read-only data set; a site that does not take part costs its row numbers and nothing else. What a
 //! worker computes depends on the plan, the round and the site alone, so any number of threads gives the same bits.
-//! Memory besides the data: one model and one delta a worker, a few deltas on their way, and what the strategy holds.
+//! Memory besides the data: one model and one delta a worker, a few deltas on their way, what the strategy holds, and what
+//! the plan's algorithms let each site keep that has taken part.
 
 mod clock;
 mod driver;
 mod error;
 mod hostile;
+mod kept;
 mod population;
 mod references;
 

@@ -9,7 +9,8 @@ use synod_client::device::DeviceChoice;
 use synod_client::train::Trainer;
 use synod_common::event::{Outcome, RunEvent};
 use synod_common::ids::Digest;
-use synod_common::plan::Plan;
+use synod_common::metrics::Metrics;
+use synod_common::plan::{Activation, Algorithms, Model, Plan};
 use synod_coordinator::server::NoHost;
 
 use super::{Fleet, FleetError, FleetOptions, Population, Reference, references};
@@ -97,6 +98,62 @@ fn a_file_says_who_owns_which_sample() {
     assert!(error.contains('6') && error.contains('2'), "{error}");
 }
 
+/// Sites that keep something go on from it in whatever order and on whatever thread they train. Nothing is known in the
+/// first round, so that it is FedAvg's; later ones are not.
+#[test]
+fn sites_that_keep_something_give_the_same_bits_on_any_number_of_threads() {
+    let run = |algorithm: &str, threads: usize| {
+        let uniform = "[aggregate.strategy.fedavg]\nweighting = \"uniform\"";
+        let text = format!("{algorithm}\n{uniform}\n[round]\ncohort = 4\n[simulation]\nclients = 6\n");
+        let mut plan = plan(&text).as_ref().clone();
+        plan.rounds = 4;
+        plan.model = Model::Mlp { hidden: vec![5], activation: Activation::Tanh };
+        let (outcome, digest, events) = run(&Arc::new(plan), threads);
+        assert_eq!(outcome, Outcome::Completed, "{algorithm}");
+        let first = events.iter().find_map(|e| match e {
+            RunEvent::RoundCommitted { model, .. } => Some(*model),
+            _ => None,
+        });
+        (digest, first)
+    };
+    let fedavg = run("", 1);
+    let fedprox = run("algorithm = { fedprox = { mu = 0.2 } }", 1);
+    for (algorithm, in_the_first_round) in [
+        ("algorithm = { scaffold = {} }", fedavg.1),
+        ("algorithm = { feddyn = { alpha = 0.2 } }", None),
+        ("algorithm = { scaffold = {}, fedprox = { mu = 0.2 } }", fedprox.1),
+    ] {
+        let one = run(algorithm, 1);
+        assert_eq!(run(algorithm, 3), one, "{algorithm}");
+        assert!(one.0 != fedavg.0 && one.0 != fedprox.0, "{algorithm}");
+        assert!(in_the_first_round.is_none() || one.1 == in_the_first_round, "{algorithm}");
+    }
+}
+
+/// MOON's model, and not the logistic one of the other tests: it needs features.
+#[test]
+fn moon_goes_on_from_each_sites_own_last_model() {
+    let text = "[simulation]\nclients = 4\n[train.algorithm.moon]\nmu = 5.0";
+    let text = format!(
+        "rounds = 3\nmodel = {{ mlp = {{ hidden = [5] }} }}\n[task.classification]\nclasses = 3\n[data]\n[data.source.npz]\n\
+         file = \"x.npz\"\nshape = [4]\n[train]\nbatch = 8\nepochs = 3\n{text}"
+    );
+    let plan = Arc::new(Plan::read(&text, &Zoo).unwrap());
+    let one = run(&plan, 1);
+    assert_eq!(run(&plan, 3).1, one.1);
+    let mut plain = plan.as_ref().clone();
+    plain.train.algorithm = Algorithms::default();
+    let fedavg = run(&Arc::new(plain), 1);
+    assert_ne!(fedavg.1, one.1);
+    let loss_of = |events: &[RunEvent]| {
+        events.iter().find_map(|e| match e {
+            RunEvent::UpdateAccepted { train, .. } => train.get("loss"),
+            _ => None,
+        })
+    };
+    assert!(loss_of(&one.2) > loss_of(&fedavg.2), "the contrast is part of the loss that sites report");
+}
+
 #[test]
 fn a_run_learns_and_measures_centrally_and_at_every_site() {
     let plan = plan("epochs = 20\n[train.optimiser.sgd]\nlr = 0.5\n[simulation]\nclients = 3\n");
@@ -152,4 +209,83 @@ fn a_site_that_is_not_there_is_named_with_those_that_are() {
     let error = population.site(&"riverside".parse().unwrap()).unwrap_err();
     assert!(matches!(&error, FleetError::NoSite { .. }), "{error}");
     assert!(error.to_string().contains("site-0, site-1, site-2"), "{error}");
+}
+
+/// Runs a plan on the built-in digits and gives the metrics of the first and the last model.
+fn measured(plan: &Arc<Plan>, threads: usize) -> (Digest, Metrics, Metrics) {
+    let loaded = synod_client::data::load(plan, std::path::Path::new(".")).unwrap();
+    let population = Population::new(plan, &loaded).unwrap();
+    let trainer = Arc::new(Trainer::new(Arc::clone(plan), &DeviceChoice::Cpu).unwrap());
+    let heard = Mutex::new(Vec::new());
+    let sink = |event: &RunEvent| {
+        if let RunEvent::Evaluated { metrics, .. } = event {
+            heard.lock().unwrap().push(metrics.clone());
+        }
+    };
+    let stop = AtomicBool::new(false);
+    let fleet =
+        Fleet { plan: Arc::clone(plan), trainer, population: &population, host: &NoHost, sink: &sink, stop: &stop };
+    let ended = fleet.run(FleetOptions { threads }).unwrap();
+    assert_eq!(ended.outcome, Outcome::Completed);
+    let heard = heard.into_inner().unwrap();
+    (ended.model.digest, heard.first().unwrap().clone(), heard.last().unwrap().clone())
+}
+
+fn digits(task: &str, train: &str) -> Arc<Plan> {
+    let text = format!(
+        "rounds = 6\n{task}[model.mlp]\nhidden = [16]\n[data]\nsource = \"digits\"\n[train]\nepochs = 2\n{train}\n\
+         [train.optimiser.sgd]\nlr = 0.1\n[simulation]\nclients = 4\n[simulation.partition.dirichlet]\nalpha = 1.0\n"
+    );
+    Arc::new(Plan::read(&text, &Zoo).unwrap_or_else(|error| panic!("{error}")))
+}
+
+#[test]
+fn several_labels_are_learned_and_threads_change_no_bit() {
+    let plan = digits("[task.multi_label]\nclasses = 5\n", "");
+    let (model, before, after) = measured(&plan, 1);
+    assert!(after.get("map") > before.get("map") && after.get("map") > Some(0.9), "{before:?} {after:?}");
+    assert!(after.get("micro_f1") > Some(0.85) && after.get("ranking_loss") < Some(0.15), "{after:?}");
+    assert_eq!(measured(&plan, 3).0, model);
+}
+
+#[test]
+fn numbers_are_learned_by_every_loss_in_their_own_unit() {
+    for loss in ["mse", "mae", "huber", "gaussian_nll"] {
+        let task = "[task.regression]\nmean = [4.5]\nstd = [2.9]\n";
+        let plan = digits(task, &format!("[train.loss.{loss}]\n"));
+        let (_, before, after) = measured(&plan, 2);
+        // The digits 0 to 9 deviate from their mean by 2.9.
+        assert!(before.get("rmse") > Some(2.5) && after.get("rmse") < Some(2.0), "{loss}: {before:?} {after:?}");
+        assert!(after.get("r2") > Some(0.5) && after.get("spearman") > Some(0.7), "{loss}: {after:?}");
+    }
+}
+
+#[test]
+fn a_regression_is_split_by_the_size_of_its_targets() {
+    let plan = digits("[task.regression]\n", "");
+    let mut text = plan.to_toml();
+    text = text.replace(
+        "[simulation.partition.dirichlet]\nalpha = 1.0\nsamples_min = 1",
+        "[simulation.partition.shards]\nclasses_per_site = 3",
+    );
+    let plan = Arc::new(Plan::read(&text, &Zoo).unwrap());
+    let loaded = synod_client::data::load(&plan, std::path::Path::new(".")).unwrap();
+    let population = Population::new(&plan, &loaded).unwrap();
+    let values = population.dataset().targets().matrix().unwrap().values();
+    for rows in population.rows() {
+        let held: std::collections::BTreeSet<u32> = rows.iter().map(|row| values[*row as usize] as u32).collect();
+        // A tenth of the samples by rank has at most two of ten digits, which are about as many each.
+        assert!(held.len() <= 6, "{held:?}");
+    }
+}
+
+#[test]
+fn a_loss_for_another_task_is_refused_with_those_that_fit() {
+    let text = digits("[task.multi_label]\nclasses = 5\n", "")
+        .to_toml()
+        .replace("[train.loss.binary_cross_entropy]", "[train.loss.mse]");
+    let error = Plan::read(&text, &Zoo).unwrap_err();
+    let problem = &error.problems[0];
+    assert_eq!(problem.message, "the loss `mse` is not for the task `multi_label`");
+    assert!(problem.help.as_ref().unwrap().contains("binary_cross_entropy"), "{problem:?}");
 }

@@ -97,8 +97,7 @@ pub fn study_html(input: &StudyInput<'_>) -> String {
                 section {
                     h2 { "Learning" }
                     div.pair {
-                        @let loss = Headline { name: "loss", title: "loss", ..headlines[0] };
-                        @for headline in [headlines[0], loss] { @if let Some(figure) = curves(input, headline) { (figure.render()) } }
+                        @for headline in headlines { @if let Some(figure) = curves(input, headline) { (figure.render()) } }
                     }
                 }
                 @if !failures.is_empty() {
@@ -212,7 +211,7 @@ fn finals(input: &StudyInput<'_>, headline: Headline) -> Option<Figure> {
     })
 }
 
-/// The mean over seeds of a metric by round, with one standard deviation to each side.
+/// The mean over seeds of a metric by round, with the range of the seeds.
 fn curves(input: &StudyInput<'_>, headline: Headline) -> Option<Figure> {
     let mut chart = LineChart { y_label: headline.title, ..LineChart::default() };
     for (i, row) in input.rows.iter().enumerate().take(LINES_MAX) {
@@ -222,18 +221,19 @@ fn curves(input: &StudyInput<'_>, headline: Headline) -> Option<Figure> {
                 by_round.entry(*round).or_default().extend(metrics.get(headline.name));
             }
         }
-        let spreads = by_round.into_iter().filter_map(|(round, values)| Some((round as f64, Spread::of(&values)?)));
-        let spreads: Vec<(f64, Spread)> = spreads.collect();
         let (name, tone) = (name(input.rows, &row.variant), i % 8 + 1);
-        let band = spreads.iter().filter_map(|(x, s)| Some((*x, s.mean - s.sd?, s.mean + s.sd?)));
-        let band: Vec<(f64, f64, f64)> = band.collect();
-        if !band.is_empty() {
-            chart.bands.push(Band { name: format!("{name}, one standard deviation"), tone, points: band });
+        let (mut line, mut band) = (Vec::new(), Vec::new());
+        for (round, values) in by_round {
+            let range = values.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), v| (a.min(*v), b.max(*v)));
+            line.extend(Spread::of(&values).map(|spread| (round as f64, spread.mean)));
+            band.push((round as f64, range.0, range.1));
         }
-        chart.lines.push(Line { name, tone, points: spreads.iter().map(|(x, s)| (*x, s.mean)).collect() });
+        chart.bands.push(Band { name: format!("{name}, lowest to highest seed"), tone, points: band });
+        chart.lines.push(Line { name, tone, points: line });
     }
     let more = input.rows.len().saturating_sub(LINES_MAX);
-    let mut text = "Means over seeds on the central test set, with one standard deviation to each side.".to_owned();
+    let mut text =
+        "Means over seeds on the central test set; the area reaches from the lowest to the highest seed.".to_owned();
     if more > 0 {
         text.push_str(&format!(" The first {LINES_MAX} variants are drawn, {more} more are in the table."));
     }

@@ -2,7 +2,7 @@
 
 use burn::tensor::{Int, Tensor};
 
-use super::{cross_entropy, focal, softmax::Softmax};
+use super::{aldr_kl, comp_sum, cross_entropy, focal, ldr_kl, softmax::Softmax, z_loss};
 use crate::error::LossError;
 use crate::gradient::attach;
 use crate::info::TaskKind;
@@ -18,6 +18,10 @@ pub fn per_sample(logits: Tensor<2>, labels: Tensor<1, Int>, loss: &LossConfig) 
     match loss {
         LossConfig::CrossEntropy(config) => cross_entropy::cross_entropy(logits, labels, config),
         LossConfig::Focal(config) => focal::focal(logits, labels, config),
+        LossConfig::CompSum(config) => comp_sum::comp_sum(logits, labels, config),
+        LossConfig::ZLoss(config) => z_loss::z_loss(logits, labels, config),
+        LossConfig::LdrKl(config) => ldr_kl::ldr_kl(logits, labels, config),
+        LossConfig::AldrKl(config) => aldr_kl::first_visit(logits, labels, config),
         other => Err(other.unfit(TaskKind::Classification)),
     }
 }

@@ -4,11 +4,15 @@ use burn::tensor::{Int, Tensor};
 
 use super::format::GoldenError;
 use super::inputs::{Inputs, numbers};
+use crate::calibration;
 use crate::classification::{self, per_sample, softmax_objective};
+use crate::contrastive;
 use crate::error::LossError;
 use crate::reduce::{Reduction, reduce_weighted};
 use crate::registry::LossConfig;
 use crate::regulariser;
+use crate::unlearning;
+use crate::{density, distillation, metric, multilabel, regression, segmentation};
 
 /// Computes one objective of golden files.
 pub(crate) struct Evaluator {
@@ -38,7 +42,20 @@ impl Evaluator {
 }
 
 /// The evaluators of every family.
-const FAMILIES: &[&[Evaluator]] = &[classification::GOLDEN, regulariser::GOLDEN];
+const FAMILIES: &[&[Evaluator]] = &[
+    classification::GOLDEN,
+    classification::hyp_oc::GOLDEN,
+    calibration::GOLDEN,
+    multilabel::GOLDEN,
+    metric::GOLDEN,
+    contrastive::GOLDEN,
+    distillation::GOLDEN,
+    regression::GOLDEN,
+    density::GOLDEN,
+    segmentation::GOLDEN,
+    regulariser::GOLDEN,
+    unlearning::GOLDEN,
+];
 
 /// The evaluators of `objective` in files about `subject`: those of that subject, or else those for any file, or else
 /// those of the only subject that has an objective of this name.
@@ -99,7 +116,7 @@ impl Outcome {
         name: &str,
         tensor: Tensor<D, Int>,
     ) -> Result<Self, GoldenError> {
-        let values = tensor.try_to_vec_as::<f64>();
+        let values = tensor.try_into_vec_as::<f64>();
         let values = values.map_err(|error| LossError::Read { tensor: "a quantity", reason: error.to_string() });
         Ok(self.with_values(name, inputs.at(values)?))
     }

@@ -38,31 +38,47 @@ impl<'a> Inputs<'a> {
 
     /// A float input of `D` dimensions, finite everywhere.
     pub(crate) fn tensor<const D: usize>(&self, name: &str) -> Result<Tensor<D>, GoldenError> {
-        let (array, shape) = self.array::<D>(name)?;
-        if let Some(position) = array.data.iter().position(|value| !value.is_finite()) {
-            let value = array.data[position];
-            return self.at(Err(LossError::NotFinite { tensor: "an input", position, value }));
-        }
-        let data = TensorData::new(array.data.clone(), shape);
-        let tensor = Tensor::<D>::from_data(data, (&self.device, DType::F32)).require_grad();
+        let (_, shape) = self.array::<D>(name)?;
+        self.leaf(name, shape)
+    }
+
+    /// A float input of any number of dimensions, row by row in one dimension.
+    pub(crate) fn flat(&self, name: &str) -> Result<Tensor<1>, GoldenError> {
+        self.leaf(name, [self.host(name)?.data.len()])
+    }
+
+    fn leaf<const D: usize>(&self, name: &str, shape: [usize; D]) -> Result<Tensor<D>, GoldenError> {
+        let data = self.finite(name)?;
+        let tensor = Tensor::<D>::from_data(TensorData::new(data, shape), (&self.device, DType::F32)).require_grad();
         let leaf = tensor.clone();
         let read = move |gradients: &Gradients| leaf.grad(gradients).map(|gradient| numbers("the gradient", gradient));
         self.leaves.borrow_mut().push((name.to_owned(), Box::new(read)));
         Ok(tensor)
     }
 
+    /// A float input of `D` dimensions in double precision that records nothing, for what is not differentiated.
+    pub(crate) fn double<const D: usize>(&self, name: &str) -> Result<Tensor<D>, GoldenError> {
+        let (array, shape) = self.array::<D>(name)?;
+        Ok(Tensor::from_data(TensorData::new(array.data.clone(), shape), (&self.device, DType::F64)))
+    }
+
+    /// The entries of an input, finite everywhere.
+    pub(crate) fn finite(&self, name: &str) -> Result<Vec<f64>, GoldenError> {
+        let data = &self.host(name)?.data;
+        match data.iter().position(|value| !value.is_finite()) {
+            Some(position) => {
+                self.at(Err(LossError::NotFinite { tensor: "an input", position, value: data[position] }))
+            }
+            None => Ok(data.clone()),
+        }
+    }
+
     /// A single number given as a tensor without or with one entry, as `[1]`.
     pub(crate) fn scalar(&self, name: &str) -> Result<Tensor<1>, GoldenError> {
-        let array = self.host(name)?;
-        let &[value] = array.data.as_slice() else {
+        if self.host(name)?.data.len() != 1 {
             return Err(self.case.error(name, "is not a single number"));
-        };
-        let tensor = Tensor::<1>::from_data(TensorData::new(vec![value], [1]), (&self.device, DType::F32));
-        let tensor = tensor.require_grad();
-        let leaf = tensor.clone();
-        let read = move |gradients: &Gradients| leaf.grad(gradients).map(|gradient| numbers("the gradient", gradient));
-        self.leaves.borrow_mut().push((name.to_owned(), Box::new(read)));
-        Ok(tensor)
+        }
+        self.flat(name)
     }
 
     /// An integer input of `D` dimensions.

@@ -2,7 +2,8 @@
 
 use burn::tensor::Tensor;
 
-use super::bce;
+use super::comic::{Prior, corrector, modifier};
+use super::{bce, decoupled_softmax, soft_top_k, softmax};
 use crate::error::LossError;
 use crate::gradient::attach;
 use crate::info::TaskKind;
@@ -17,6 +18,11 @@ use crate::registry::LossConfig;
 pub fn per_sample(logits: Tensor<2>, targets: Tensor<2>, loss: &LossConfig) -> Result<Tensor<1>, LossError> {
     match loss {
         LossConfig::BinaryCrossEntropy(config) => bce::binary_cross_entropy(logits, targets, config),
+        LossConfig::ComicModifier(config) => modifier::modifier(logits, targets, &Prior::default(), config),
+        LossConfig::ComicCorrector(config) => Ok(corrector::corrector(logits, targets, None, config)?.values),
+        LossConfig::DecoupledSoftmax(config) => decoupled_softmax::decoupled_softmax(logits, targets, None, config),
+        LossConfig::MultilabelSoftmax(config) => softmax::softmax(logits, targets, config),
+        LossConfig::SoftTopK(config) => Ok(soft_top_k::soft_top_k(logits, targets, None, config)?.values),
         other => Err(other.unfit(TaskKind::MultiLabel)),
     }
 }

@@ -3,7 +3,8 @@
 use burn::tensor::Tensor;
 
 use super::residual::residual;
-use super::{gaussian_nll, huber, mae, mse};
+use super::{gaussian_nll, huber, mae, mse, object_depth};
+use crate::density::apre;
 use crate::error::LossError;
 use crate::gradient::attach;
 use crate::info::TaskKind;
@@ -21,6 +22,8 @@ pub fn per_sample(prediction: Tensor<2>, target: Tensor<2>, loss: &LossConfig) -
         LossConfig::Mae(config) => mae::mae(prediction, target, config),
         LossConfig::Huber(config) => huber::huber(prediction, target, config),
         LossConfig::GaussianNll(config) => gaussian_nll::gaussian_nll(prediction, target, config),
+        LossConfig::ObjectDepth(config) => object_depth::object_depth(prediction, target, config),
+        LossConfig::Apre(config) => apre(prediction, target, config),
         other => Err(other.unfit(TaskKind::Regression)),
     }
 }
@@ -47,7 +50,7 @@ pub fn objective(prediction: Tensor<2>, target: Tensor<2>, loss: &LossConfig) ->
 /// The columns come in blocks, the point prediction of every output first.
 pub const fn columns_per_output(loss: &LossConfig) -> usize {
     match loss {
-        LossConfig::GaussianNll(_) => 2,
+        LossConfig::GaussianNll(_) | LossConfig::Apre(_) => 2,
         _ => 1,
     }
 }

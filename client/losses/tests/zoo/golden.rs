@@ -8,11 +8,11 @@ use synod_losses::golden::{Case, CaseReport, File, GoldenError, Verdict};
 const FEDLD: &[u8] = include_bytes!("../golden/17-fedld.json");
 
 fn evaluate(case: &Case) -> Result<CaseReport, GoldenError> {
-    File::parse(FEDLD).unwrap().evaluate_case(case, &Device::flex())
+    File::parse(FEDLD).expect("the inputs are valid").evaluate_case(case, &Device::flex())
 }
 
 fn verdict(case: &Case) -> Verdict {
-    evaluate(case).unwrap().verdict
+    evaluate(case).expect("the inputs are valid").verdict
 }
 
 /// Every case of every file must agree; what may be skipped is what the coordinator's strategies compute, and the

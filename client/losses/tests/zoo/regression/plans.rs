@@ -1,6 +1,7 @@
-//! Losses for real numbers, against naive loops.
+//! Losses that plans train with, against naive loops.
 
 use proptest::prelude::*;
+use synod_losses::regression::object_depth::{self, Kind, gradient_variance};
 use synod_losses::regression::{columns_per_output, gaussian_nll, huber, objective, per_sample, point};
 use synod_losses::{LossConfig, LossError, TaskKind};
 
@@ -12,17 +13,35 @@ const FAMILY: Family = Family { per_sample, objective };
 fn variants() -> Vec<LossConfig> {
     let mut variants = of_task(TaskKind::Regression);
     variants.push(LossConfig::Huber(huber::Config::default().with_delta(0.3)));
+    for kind in [Kind::L1, Kind::L2, Kind::SmoothL1] {
+        variants.push(LossConfig::ObjectDepth(object_depth::Config::default().with_kind(kind)));
+    }
+    variants.push(LossConfig::ObjectDepth(object_depth::Config::default().with_length(0.9)));
     variants
 }
 
 fn naive(loss: &LossConfig, prediction: &[f64], target: &[f64]) -> f64 {
     let outputs = target.len();
     let residual = |output: usize| prediction[output] - target[output];
+    if let LossConfig::Apre(config) = loss {
+        let value = |output: usize| {
+            let variance = prediction[outputs + output].exp().ln_1p() + 1e-5;
+            config.alpha * residual(output).powi(2) / variance + config.beta * variance.ln()
+        };
+        return (0..outputs).map(value).sum();
+    }
     let value = |output: usize| match loss {
         LossConfig::Mse(_) => residual(output).powi(2),
         LossConfig::Mae(_) => residual(output).abs(),
         LossConfig::Huber(config) if residual(output).abs() <= config.delta => residual(output).powi(2) / 2.0,
         LossConfig::Huber(config) => config.delta * (residual(output).abs() - config.delta / 2.0),
+        LossConfig::ObjectDepth(config) => match config.kind {
+            Kind::Dice => (residual(output).abs() / config.length).min(1.0),
+            Kind::L1 => residual(output).abs(),
+            Kind::L2 => residual(output).powi(2) / 2.0,
+            Kind::SmoothL1 if residual(output).abs() <= 1.0 => residual(output).powi(2) / 2.0,
+            Kind::SmoothL1 => residual(output).abs() - 0.5,
+        },
         LossConfig::GaussianNll(_) => {
             let log_variance = prediction[outputs + output];
             (log_variance + residual(output).powi(2) / log_variance.exp()) / 2.0
@@ -94,4 +113,26 @@ fn other_losses_are_refused_with_a_list() {
     let (outputs, targets) = pair(&LossConfig::default(), 1, 1, &[0.0]).tensors(burn::tensor::DType::F32);
     let error = objective(outputs, targets, &LossConfig::default()).unwrap_err().to_string();
     assert!(error.contains("does not take predicted and true numbers; choose one that does: mse, mae"), "{error}");
+}
+
+/// Where the variance of the Dice gradient crosses that of the squared error, and that longer objects are less noisy.
+#[test]
+fn the_noise_of_depth_gradients_is_that_of_the_card() {
+    let variance = |kind, length: f64, sigma| {
+        gradient_variance(sigma, &object_depth::Config::default().with_kind(kind).with_length(length))
+    };
+    for length in [4.0, 12.0] {
+        let crossing = variance(Kind::Dice, length, 1.0 / length);
+        assert_close("crossing", &[crossing], &[variance(Kind::L2, length, 1.0 / length)], 1e-9);
+    }
+    assert_close("dice", &[variance(Kind::Dice, 1.5, 0.8)], &[0.4174], 1e-4);
+    assert!(variance(Kind::Dice, 12.0, 1.0) < variance(Kind::Dice, 4.0, 1.0));
+    assert_close("absolute", &[variance(Kind::L1, 4.0, 3.0)], &[1.0], 0.0);
+    // Far beyond 1 nearly every error is in the linear part, near 0 none is.
+    assert_close(
+        "limits",
+        &[variance(Kind::SmoothL1, 4.0, 1e4), variance(Kind::SmoothL1, 4.0, 1e-3)],
+        &[1.0, 1e-6],
+        1e-3,
+    );
 }

@@ -1,0 +1,244 @@
+//! Multi-focal modifier: a focal loss for many labels that trusts a missing label less, and a rare class more.
+//!
+//! # Formula
+//! With `x` the `logits`, `y` the `targets`, `s = 1 / (1 + exp(-x))`, `w` the weight of each class and `a` the attention
+//! that a sample's labels draw to other classes ([`class_weights`](super::class_weights),
+//! [`attention`](super::attention)):
+//!
+//! - `pos = s (1 - a)`; `neg = min(1, 1 - s + clip)`, and where `a != 0` then `neg = min(1, boost neg)`;
+//! - `p = y pos + (1 - y) neg`, `e = gamma_pos y + (gamma_neg + w) (1 - y)`;
+//! - `loss_b = -sum_c w[c] (y ln max(pos, 1e-8) + (1 - y) ln max(neg, 1e-8)) (1 - p)^e`
+//!
+//! # Shapes
+//! `logits: [batch, classes]`, `targets: [batch, classes]`, each 0 or 1, a [`Prior`] with `class_counts: [classes]` and
+//! `cooccurrence: [classes, classes]`, either of which may be missing; the result is `[batch]`.
+//!
+//! # Range and gradient
+//! `[0, inf)`, at most `18.5 w` per class. `(1 - p)^e` counts as a constant, as in the paper's code. A value at a bound
+//! of the clamps has no gradient: an absent label with `s <= clip` costs exactly nothing and pushes nowhere. Smooth
+//! elsewhere. `0^0` is 1, so `gamma_pos = 0` leaves present labels unfocused.
+//!
+//! # Choices
+//! Natural logarithm. `1 - s` is taken as the sigmoid of `-x`, which keeps its digits. The paper's code takes the sum
+//! over the batch; a plan takes the mean, as it does for every loss, which is the same but for the batch size in the
+//! learning rate. In a plan the counts are those of the site's own training data, with at least 1 for each class, there
+//! is no co-occurrence, and where no counts are known (in an evaluation) every class weighs 1. For training without
+//! co-occurrence the paper's code has `gamma_neg = 4` and `weight_power = 1/6`.
+//!
+//! # Source
+//! Zhang et al.: Learning in Imperfect Environment: Multi-Label Classification with Long-Tailed Distribution and Partial
+//! Labels, ICCV 2023; the defaults are those of the released code.
+//!
+//! # Example
+//! ```
+//! use burn::tensor::{Device, Tensor};
+//! use synod_losses::multilabel::comic::{Prior, modifier::{Config, modifier}};
+//!
+//! let device = Device::flex();
+//! let logits = Tensor::<2>::from_data([[0.0, -9.0]], &device);
+//! let targets = Tensor::<2>::from_data([[1.0, 0.0]], &device);
+//! let prior = Prior { class_counts: Some(Tensor::from_data([10.0, 2.0], &device)), ..Prior::default() };
+//! let loss = modifier(logits, targets, &prior, &Config::default())?.into_scalar::<f32>();
+//! assert!((loss - 2f32.ln()).abs() < 1e-6);
+//! # Ok::<(), synod_losses::LossError>(())
+//! ```
+
+use burn::tensor::{Tensor, TensorData, activation::sigmoid};
+use serde::{Deserialize, Serialize};
+
+use super::prior::{Prior, attention};
+use crate::check;
+use crate::error::{ConfigError, LossError};
+use crate::info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
+use crate::option::{not_negative, positive, require};
+use crate::reduce::{Reduction, reduce};
+use crate::state::{Facts, LossState, Memory, Remembering, Targets};
+
+/// Probabilities below this count as this in a logarithm, as in the paper's code.
+const PROBABILITY_MIN: f64 = 1e-8;
+
+/// The column of a state with the labels of each class.
+pub(super) const COUNTS: &str = "class_counts";
+
+const NAME: &str = "comic_modifier";
+
+/// Options of the multi-focal modifier.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Config {
+    /// How fast well predicted labels lose their say; finite, >= 0.
+    pub gamma_pos: f64,
+    /// The same for absent labels, before the weight of the class is added; finite, >= 0.
+    pub gamma_neg: f64,
+    /// The probability below which an absent label costs nothing; at least 0, below 1.
+    pub clip: f64,
+    /// How much less an absent label counts that is expected beside those present; finite, > 0.
+    pub boost: f64,
+    /// How much rare classes weigh; 0 for all alike; finite, >= 0.
+    pub weight_power: f64,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { gamma_pos: 0.0, gamma_neg: 3.0, clip: 0.05, boost: 1.2, weight_power: 1.0 / 3.0 }
+    }
+}
+
+impl Config {
+    /// Sets how fast well predicted labels lose their say.
+    #[must_use]
+    pub fn with_gamma_pos(mut self, gamma_pos: f64) -> Self {
+        self.gamma_pos = gamma_pos;
+        self
+    }
+
+    /// Sets the same for absent labels, before the weight of the class is added.
+    #[must_use]
+    pub fn with_gamma_neg(mut self, gamma_neg: f64) -> Self {
+        self.gamma_neg = gamma_neg;
+        self
+    }
+
+    /// Sets the probability below which an absent label costs nothing.
+    #[must_use]
+    pub fn with_clip(mut self, clip: f64) -> Self {
+        self.clip = clip;
+        self
+    }
+
+    /// Sets how much less an absent label counts that is expected beside those present.
+    #[must_use]
+    pub fn with_boost(mut self, boost: f64) -> Self {
+        self.boost = boost;
+        self
+    }
+
+    /// Sets how much rare classes weigh; 0 for all alike.
+    #[must_use]
+    pub fn with_weight_power(mut self, weight_power: f64) -> Self {
+        self.weight_power = weight_power;
+        self
+    }
+}
+
+impl Objective for Config {
+    const INFO: LossInfo = LossInfo {
+        name: NAME,
+        family: "multilabel",
+        role: Role::Loss,
+        tasks: &[TaskKind::MultiLabel],
+        options: &[
+            OptionInfo::new("gamma_pos", "0.0", "finite, >= 0", "how fast well predicted labels lose their say"),
+            OptionInfo::new(
+                "gamma_neg",
+                "3.0",
+                "finite, >= 0",
+                "the same for absent labels, before the weight of the class is added",
+            ),
+            OptionInfo::new(
+                "clip",
+                "0.05",
+                "at least 0, below 1",
+                "the probability below which an absent label costs nothing",
+            ),
+            OptionInfo::new(
+                "boost",
+                "1.2",
+                "finite, > 0",
+                "how much less an absent label counts that is expected beside those present",
+            ),
+            OptionInfo::new(
+                "weight_power",
+                "0.3333333333333333",
+                "finite, >= 0",
+                "how much rare classes weigh; 0 for all alike",
+            ),
+        ],
+        remembers: Remembers::Local,
+        cost: "O(B C), with co-occurrence O(B C^2)",
+        file: include_str!("modifier.rs"),
+    };
+
+    fn validate(self) -> Result<Self, ConfigError> {
+        not_negative("gamma_pos", self.gamma_pos)?;
+        not_negative("gamma_neg", self.gamma_neg)?;
+        require("clip", self.clip, (0.0..1.0).contains(&self.clip), "at least 0, below 1")?;
+        positive("boost", self.boost)?;
+        not_negative("weight_power", self.weight_power)?;
+        Ok(self)
+    }
+}
+
+/// Values per sample, `[batch]`, for `logits: [batch, classes]` and `targets: [batch, classes]`.
+///
+/// # Errors
+/// [`LossError::EmptyBatch`] and [`LossError::Shape`].
+pub fn modifier(logits: Tensor<2>, targets: Tensor<2>, prior: &Prior, config: &Config) -> Result<Tensor<1>, LossError> {
+    let [_, classes] = check::same_shape(NAME, ("logits", &logits), ("targets", &targets))?;
+    prior.check(NAME, classes)?;
+    let weights = prior.weights(config.weight_power, &logits);
+    let (present, absent) = (sigmoid(logits.clone()), clipped(logits, config.clip));
+    let (present, absent) = match &prior.cooccurrence {
+        None => (present, absent),
+        Some(matrix) => {
+            let attention = attention(matrix.clone(), targets.clone());
+            let expected = attention.clone().not_equal_scalar(0.0);
+            let boosted = (absent.clone() * config.boost).clamp_max(1.0);
+            (present * (attention.neg() + 1.0), absent.mask_where(expected, boosted))
+        }
+    };
+    Ok(focused(present, absent, targets, weights, [config.gamma_pos, config.gamma_neg]))
+}
+
+/// `min(1, 1 - s + clip)`.
+pub(super) fn clipped(logits: Tensor<2>, clip: f64) -> Tensor<2> {
+    (sigmoid(logits.neg()) + clip).clamp_max(1.0)
+}
+
+/// The loss, `[batch]`, from the probabilities that a label is present and absent.
+pub(super) fn focused(
+    present: Tensor<2>,
+    absent: Tensor<2>,
+    targets: Tensor<2>,
+    weights: Tensor<2>,
+    [gamma_pos, gamma_neg]: [f64; 2],
+) -> Tensor<1> {
+    let [batch, _] = targets.dims();
+    let other = targets.clone().neg() + 1.0;
+    let truth = targets.clone() * present.clone().detach() + other.clone() * absent.clone().detach();
+    let exponent = targets.clone() * gamma_pos + (weights.clone() + gamma_neg) * other.clone();
+    let focus = (truth.neg() + 1.0).clamp_min(0.0).powf(exponent);
+    let logarithm = |probability: Tensor<2>| probability.clamp_min(PROBABILITY_MIN).log();
+    let base = (targets * logarithm(present) + other * logarithm(absent)) * weights;
+    (base * focus).sum_dim(1).neg().reshape([batch])
+}
+
+impl Remembering for Config {
+    fn initial(&self, facts: &Facts<'_>) -> LossState {
+        LossState::default().with_site(COUNTS, counts(facts))
+    }
+
+    fn objective(&self, outputs: Tensor<2>, targets: Targets, memory: &mut Memory<'_>) -> Result<Tensor<1>, LossError> {
+        let class_counts = Some(site_counts(memory, COUNTS, &outputs)?);
+        let prior = Prior { class_counts, cooccurrence: None };
+        let values = modifier(outputs, targets.matrix(NAME)?, &prior, self)?;
+        reduce(values, None, Reduction::Mean)
+    }
+}
+
+/// Labels of each class; a class without any counts as one with a single label, for its weight to exist.
+pub(super) fn counts(facts: &Facts<'_>) -> Vec<f32> {
+    facts.class_counts.iter().map(|&count| count.max(1) as f32).collect()
+}
+
+/// A column of the site's state, on the device and in the number type of `like`.
+pub(super) fn site_counts(
+    memory: &mut Memory<'_>,
+    column: &'static str,
+    like: &Tensor<2>,
+) -> Result<Tensor<1>, LossError> {
+    let counts = memory.state().site(column)?.to_vec();
+    let length = counts.len();
+    Ok(Tensor::from_data(TensorData::new(counts, [length]), (&like.device(), like.dtype())))
+}

@@ -1,0 +1,4 @@
+//! Calibration: losses, the calibrator, errors and temperatures.
+
+mod correctness;
+mod measures;

@@ -1,0 +1,4 @@
+//! Densities and scores of outliers.
+
+mod mean_shift;
+mod unnormalised;
