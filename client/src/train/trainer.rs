@@ -188,17 +188,20 @@ impl Trainer {
         let lr = self.lr(task.round);
         let phases = self.personal.phases(steps, self.pass(site));
         let mut values = BTreeMap::new();
-        let (mut of_loss, mut own) = (None, None);
+        let accompanied = self.personal.accompanied(received, task.state)?;
+        let mut own = accompanied.map(|with| (with.own.to_vec(), with.alpha));
+        let mut local = self.personal.local_values(&start);
+        let mut of_loss = None;
         let trained;
         if course::steps(&phases) == 0 {
             trained = measured.then(|| start.to_vec());
             delta.fill(0.0);
         } else {
-            let accompanied = self.personal.accompanied(received, task.state)?;
             let course = Course { start: &start, accompanied, phases: &phases, lr, purpose: Purpose::Shuffle };
             let learned = self.learn(&begun, &memory, &site.train, &course, delta, watch)?;
             values.insert("loss".to_owned(), learned.loss);
             (of_loss, own) = (learned.of_loss, learned.own);
+            local = self.personal.local_values(delta);
             trained = measured.then(|| delta.to_vec());
             for (delta, start) in delta.iter_mut().zip(start.iter()) {
                 *delta -= start;
@@ -209,7 +212,7 @@ impl Trainer {
             Some(of_loss) => loss_memory::keep(&of_loss, &mut state)?,
             None => loss_memory::carry(task.state, &mut state)?,
         }
-        self.personal.retain(&start, delta, &mut state);
+        self.personal.retain(local, delta, &mut state);
         if let Some((own, alpha)) = own {
             self.personal.keep(own, Some(alpha), &mut state);
         }

@@ -157,6 +157,22 @@ impl Personal {
         self.fine_tune().is_none()
     }
 
+    /// What the central evaluation does not see, for people.
+    #[must_use]
+    pub fn central_note(&self) -> &'static str {
+        match self {
+            Self::Fedbn | Self::Blocks { .. } => {
+                "the central evaluation measures the shared model; blocks that stay at sites have their first values in it"
+            }
+            Self::Fedper | Self::Fedrep { .. } | Self::Fedbabu(_) => {
+                "the central evaluation measures the shared model, whose head is not trained; look at the sites' metrics"
+            }
+            Self::FineTune(_) | Self::Ditto { .. } | Self::Apfl { .. } => {
+                "the central evaluation measures the shared model; the sites' metrics are those of their own models"
+            }
+        }
+    }
+
     /// Why `model` cannot be made personal this way, if so.
     pub(super) fn unfit(&self, model: &Model) -> Option<&'static str> {
         let head = match self {

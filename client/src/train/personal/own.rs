@@ -128,14 +128,17 @@ impl Personalisation {
         Phase { steps: pass.saturating_mul(u64::from(tune.epochs)), frozen }
     }
 
-    /// Takes the blocks that stay out of `delta`, by which training moved `start`, and keeps their values in `state`.
-    pub(in crate::train) fn retain(&self, start: &[f32], delta: &mut [f32], state: &mut State) {
-        if self.local.is_empty() {
-            return;
+    /// The values in `trained` of the blocks that stay at the site.
+    pub(in crate::train) fn local_values(&self, trained: &[f32]) -> Vec<f32> {
+        self.local.pack(trained)
+    }
+
+    /// Takes the blocks that stay out of `delta` and keeps their trained `values` in `state`.
+    pub(in crate::train) fn retain(&self, values: Vec<f32>, delta: &mut [f32], state: &mut State) {
+        if !self.local.is_empty() {
+            state.set_vector(BLOCKS, values);
+            self.local.clear(delta);
         }
-        let values = self.local.pack(start).into_iter().zip(self.local.pack(delta)).map(|(start, delta)| start + delta);
-        state.set_vector(BLOCKS, values.collect());
-        self.local.clear(delta);
     }
 
     /// Keeps a second model in `state`, with APFL's alpha where it has moved.
