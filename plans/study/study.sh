@@ -56,11 +56,11 @@ row() {
         /"evaluated"/ && match($0, /"round":[0-9]+/) { round = substr($0, RSTART + 8, RLENGTH - 8) + 0 }
         /"evaluated"/ && match($0, /"accuracy":[0-9.e-]+/) && round > last - count && round <= last {
           sum += substr($0, RSTART + 11, RLENGTH - 11); n++ }
-        END { printf "%.4f\n", n ? sum / n : 0 }' "$out/${name// /_}_$seed/events.jsonl"
+        END { printf "%.4f\n", (n ? sum / n : 0) }' "$out/${name// /_}_$seed/events.jsonl"
     done | awk -v name="$name" -v round="${checkpoint%:*}" '
       { all = all " / " $1; s += $1; q += $1 * $1; n++ }
       END { v = n > 1 ? (q - s * s / n) / (n - 1) : 0
-        printf "| %s | %d | %s | %.4f | %.4f |\n", name, round, substr(all, 4), s / n, v > 0 ? sqrt(v) : 0 }'
+        printf "| %s | %d | %s | %.4f | %.4f |\n", name, round, substr(all, 4), s / n, (v > 0 ? sqrt(v) : 0) }'
   done
 }
 
