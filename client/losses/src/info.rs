@@ -1,6 +1,6 @@
 //! What the zoo knows about each loss, for listings, documentation and tests.
 
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::error::ConfigError;
 
@@ -17,7 +17,7 @@ pub trait Objective: Default + Clone + PartialEq + Serialize + DeserializeOwned 
 }
 
 /// What a model is trained for, as far as a loss cares.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum TaskKind {

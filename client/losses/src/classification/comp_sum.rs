@@ -21,7 +21,7 @@
 //! A `tau` within 1e-6 of 1 is taken as 1.
 //!
 //! # Source
-//! Mao, Mohri, Zhong: Cross-Entropy Loss Functions: Theoretical Analysis and Applications, ICML 2023, section 2. The
+//! Mao, Mohri, Zhong: Cross-Entropy Loss Functions: Theoretical Analysis and Applications, ICML 2023. The
 //! default is cross-entropy.
 //!
 //! # Example

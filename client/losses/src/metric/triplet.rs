@@ -16,8 +16,7 @@
 //! training on is the caller's choice.
 //!
 //! # Source
-//! Schroff, Kalenichenko, Philbin: FaceNet: A Unified Embedding for Face Recognition and Clustering, CVPR 2015,
-//! equation 3.
+//! Schroff, Kalenichenko, Philbin: FaceNet: A Unified Embedding for Face Recognition and Clustering, CVPR 2015.
 //!
 //! # Example
 //! ```

@@ -19,7 +19,7 @@
 //! targets.
 //!
 //! # Source
-//! Nix, Weigend: Estimating the Mean and Variance of the Target Probability Distribution, ICNN 1994, equation 3, with
+//! Nix, Weigend: Estimating the Mean and Variance of the Target Probability Distribution, ICNN 1994, with
 //! the logarithm of the variance as in Kendall, Gal: What Uncertainties Do We Need in Bayesian Deep Learning for
 //! Computer Vision?, NeurIPS 2017, equation 8.
 //!

@@ -16,7 +16,7 @@
 //! outlier. The mean over outputs, as in `mse`.
 //!
 //! # Source
-//! Huber: Robust Estimation of a Location Parameter, Annals of Mathematical Statistics 35, 1964, section 4.
+//! Huber: Robust Estimation of a Location Parameter, Annals of Mathematical Statistics 35, 1964.
 //!
 //! # Example
 //! ```

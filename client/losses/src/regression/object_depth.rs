@@ -19,7 +19,7 @@
 //!
 //! # Source
 //! Kumar, Guo, Huang, Ren, Liu: SeaBird: Segmentation in Bird's View with Dice Loss Improves Monocular 3D Detection of
-//! Large Objects, CVPR 2024 (arXiv 2403.20318), the analysis of section 3.
+//! Large Objects, CVPR 2024 (arXiv 2403.20318), its analysis of convergence.
 //!
 //! # Example
 //! ```

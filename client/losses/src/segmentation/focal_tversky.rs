@@ -13,8 +13,7 @@
 //! `gamma = 0.75` is the paper's `1 / gamma` with `gamma = 4/3`.
 //!
 //! # Source
-//! Abraham, Khan: A Novel Focal Tversky Loss Function with Improved Attention U-Net for Lesion Segmentation, ISBI 2019,
-//! equation 4.
+//! Abraham, Khan: A Novel Focal Tversky Loss Function with Improved Attention U-Net for Lesion Segmentation, ISBI 2019.
 //!
 //! # Example
 //! ```

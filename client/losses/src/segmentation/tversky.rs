@@ -17,7 +17,7 @@
 //!
 //! # Source
 //! Salehi, Erdogmus, Gholipour: Tversky loss function for image segmentation using 3D fully convolutional deep networks,
-//! MLMI 2017, equation 2.
+//! MLMI 2017.
 //!
 //! # Example
 //! ```

@@ -24,7 +24,7 @@
 //!
 //! # Source
 //! Venkataramanan, Psomas, Kijak, Amsaleg, Karantzalos, Avrithis: It Takes Two to Tango: Mixup for Deep Metric Learning,
-//! ICLR 2022 (arXiv 2106.04990), equation for the mixed multi-similarity loss.
+//! ICLR 2022 (arXiv 2106.04990), applied to multi-similarity.
 //!
 //! # Example
 //! ```
