@@ -211,6 +211,10 @@ mod tests {
         let uniform = "[aggregate.strategy.fedavg]\nweighting = \"uniform\"\n[train.algorithm]\nfeddyn = {}";
         assert!(plan(uniform).is_ok());
         assert_eq!(refused(&format!("{uniform}\nscaffold = {{}}")), ["train.algorithm.feddyn"]);
+        let many = "model = { mlp = {} }\n[task.multi_label]\nclasses = 2\n[data]\nsource = { npz = { file = \"x.npz\", shape = [3] } }\n[train.algorithm]\nfedlc = {}\nfedntd = {}";
+        let refused = Plan::read(many, &AnyLoss).unwrap_err();
+        let paths: Vec<&str> = refused.problems.iter().map(|p| p.path.as_str()).collect();
+        assert_eq!(paths, ["train.algorithm.fedlc", "train.algorithm.fedntd"]);
         let flat = "model = \"logistic\"\n[task.classification]\nclasses = 2\n[data]\nsource = \"digits\"\n[train.algorithm]\nmoon = {}\nfeddecorr = {}";
         let refused = Plan::read(flat, &AnyLoss).unwrap_err();
         let paths: Vec<&str> = refused.problems.iter().map(|p| p.path.as_str()).collect();

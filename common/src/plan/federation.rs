@@ -269,6 +269,12 @@ impl Partition {
 }
 
 impl Simulation {
+    /// The names of the sites in order, where the data does not name them.
+    pub fn site_names(&self) -> impl Iterator<Item = SiteName> + '_ {
+        let numbered = if self.names.is_empty() { self.clients } else { 0 };
+        self.names.iter().cloned().chain((0..numbered).filter_map(|i| SiteName::new(&format!("site-{i}")).ok()))
+    }
+
     pub(super) fn read(mut s: Section<'_, '_>) -> Self {
         let names: Vec<SiteName> = s.or("names", Vec::new());
         let default = u32::try_from(names.len()).unwrap_or(u32::MAX);

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::federation::SITES_MAX;
 use super::reader::Section;
+use crate::ids::SiteName;
 
 /// The rule that combines updates. What each computes, and from which paper, stands in [`STRATEGIES`](super::STRATEGIES).
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -31,6 +32,17 @@ pub enum Strategy {
     },
     /// Principal-gradient aggregation (FedLD, Zeng et al. 2024; card 17 part B).
     PrincipalGradient(PrincipalGradient),
+    /// The mean, lengthened along each principal direction the more, the less of the updates it carries.
+    PrincipalProjection {
+        /// How far the mean is trusted: above 0; a large one gives the mean.
+        damping: f64,
+        /// Share of the principal directions that is kept: above 0, at most 1.
+        keep: f64,
+        /// The say of each update.
+        weighting: Weighting,
+        /// What has directions of its own.
+        scope: Scope,
+    },
     /// Updates paired along the direction of past steps (FedGH as released with FedLD; card 17 part C).
     Fedgh {
         /// What has a direction of its own.
@@ -101,6 +113,11 @@ pub enum Strategy {
     Bulyan {
         /// Hostile sites to withstand.
         hostile: u32,
+    },
+    /// Updates count as far as they agree with that of a site the coordinator trusts (Cao et al. 2021).
+    Fltrust {
+        /// The trusted site. Its update sets direction and length, and is not averaged itself.
+        root: SiteName,
     },
 }
 
@@ -197,6 +214,7 @@ impl Strategy {
             Self::Fednova { .. } => "fednova",
             Self::Qfedavg { .. } => "qfedavg",
             Self::PrincipalGradient(_) => "principal_gradient",
+            Self::PrincipalProjection { .. } => "principal_projection",
             Self::Fedgh { .. } => "fedgh",
             Self::Pcgrad { .. } => "pcgrad",
             Self::Cagrad { .. } => "cagrad",
@@ -208,6 +226,7 @@ impl Strategy {
             Self::Krum { .. } => "krum",
             Self::MultiKrum { .. } => "multi_krum",
             Self::Bulyan { .. } => "bulyan",
+            Self::Fltrust { .. } => "fltrust",
         }
     }
 
@@ -218,10 +237,12 @@ impl Strategy {
             Self::Krum { hostile } => 2 * hostile + 3,
             Self::MultiKrum { hostile, keep } => (2 * hostile + 3).max(keep.unwrap_or(1)),
             Self::Bulyan { hostile } => 4 * hostile + 3,
+            Self::Fltrust { .. } => 2,
             Self::Fedavg { .. }
             | Self::Fednova { .. }
             | Self::Qfedavg { .. }
             | Self::PrincipalGradient(_)
+            | Self::PrincipalProjection { .. }
             | Self::Fedgh { .. }
             | Self::Pcgrad { .. }
             | Self::Cagrad { .. }
@@ -250,6 +271,12 @@ impl Strategy {
                 norm: o.or("norm", StepNorm::AsReleased),
                 scope: o.or("scope", Scope::Block),
             }),
+            "principal_projection" => Self::PrincipalProjection {
+                damping: o.number("damping", 1.0, 1e-6..=1e9),
+                keep: o.number("keep", 1.0, 1e-6..=1.0),
+                weighting: o.or("weighting", Weighting::Samples),
+                scope: o.or("scope", Scope::Model),
+            },
             "fedgh" => Self::Fedgh { scope: o.or("scope", Scope::Block) },
             "pcgrad" => {
                 Self::Pcgrad { weighting: o.or("weighting", Weighting::Uniform), scope: o.or("scope", Scope::Model) }
@@ -278,6 +305,11 @@ impl Strategy {
             "krum" => Self::Krum { hostile: hostile(o) },
             "multi_krum" => Self::MultiKrum { hostile: hostile(o), keep: o.optional_number("keep", 1..=SITES_MAX) },
             "bulyan" => Self::Bulyan { hostile: hostile(o) },
+            // Without a root the plan is refused, whatever stands here.
+            "fltrust" => match o.required("root", "the site whose update the others are measured by") {
+                Some(root) => Self::Fltrust { root },
+                None => Self::Fedavg { weighting: Weighting::Samples },
+            },
             _ => return None,
         })
     }

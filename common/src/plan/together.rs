@@ -133,6 +133,13 @@ fn check_algorithms(plan: &Plan, problems: &Problems) {
             problem(name, message, "choose [model.mlp] with hidden layers, model = \"cnn\" or \"resnet8\"");
         }
     }
+    for (name, there) in [("fedlc", algorithms.fedlc.is_some()), ("fedntd", algorithms.fedntd.is_some())] {
+        if there && !matches!(plan.task, Task::Classification { .. }) {
+            let message =
+                format!("`{name}` works on the logits of a classification, the task is `{}`", plan.task.name());
+            problem(name, message, "leave it out, or choose [task.classification]");
+        }
+    }
     let optimiser = &plan.train.optimiser;
     if algorithms.scaffold.is_some() && !matches!(optimiser, Optimiser::Sgd { momentum: 0.0, .. }) {
         let message = "`scaffold` reads the mean gradient off the way a site went, which takes sgd without momentum";
@@ -201,6 +208,21 @@ fn check_strategy(plan: &Plan, problems: &Problems) {
         }
     }
     // As many updates as a round has when all goes well.
+    if let (Strategy::Fltrust { root }, Some(simulation)) = (&plan.aggregate.strategy, &plan.simulation)
+        && simulation.partition != Partition::Natural
+        && !simulation.site_names().any(|name| name == *root)
+    {
+        problem(
+            format!("the trusted site {root} is none of the simulated ones"),
+            "name one of simulation.names, or site-0, site-1, …",
+        );
+    }
+    if matches!(plan.aggregate.strategy, Strategy::Fltrust { .. }) && plan.round.cohort != 0 {
+        problem(
+            format!("`{name}` needs the update of the trusted site in every round, a cohort may be drawn without it"),
+            "set round.cohort = 0",
+        );
+    }
     let round = &plan.round;
     let there = round.sites_min.max(plan.simulation.as_ref().map_or(0, |s| s.clients));
     let updates = [round.updates_min, round.cohort, there].into_iter().find(|n| *n > 0).unwrap_or(0);

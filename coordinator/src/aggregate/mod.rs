@@ -53,7 +53,8 @@ pub use geometry::{Cagrad, DirectionLength, FedMgda, cagrad_coefficients, fedmgd
 pub use gram::{Gram, GramBlocks, SortedUpdates, gram, gram_blocks};
 pub use layout::Layout;
 pub use principal::{
-    Keep, NormRule, Orientation, Principal, Scope, principal, principal_coefficients, principal_from_grams,
+    Keep, NormRule, Orientation, Principal, Projection, Scope, principal, principal_coefficients, principal_from_grams,
+    projection_coefficients,
 };
 pub use qfedavg::qfedavg_coefficients;
 pub use robust::{

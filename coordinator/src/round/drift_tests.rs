@@ -108,15 +108,15 @@ fn feddyns_server_by_hand() {
     let closed = rig.update("b", 1, 9, &[3.0, 0.0]);
     let sent = tasks(&rig.commit(&closed));
     assert!(sent.iter().all(|(_, task)| task.control.is_none() && task.last_counted == RoundId(1)));
-    // Mean 2, h = 0 - 0.5 * 2 = -1, the step 2 - h / 0.5 = 4.
+    // Mean 2, h = 0 - 0.5 * 2 = -1, the step 2 - h / 0.5 = 4. What is kept is -h / alpha.
     assert_eq!(&rig.machine.model().values[..], [4.0, 10.0]);
-    assert_eq!(rig.machine.state().vector("feddyn.h"), Some([-1.0, 0.0].as_slice()));
+    assert_eq!(rig.machine.state().vector("movement"), Some([2.0, 0.0].as_slice()));
     rig.update("a", 2, 1, &[0.0, 2.0]);
     let closed = rig.update("b", 2, 1, &[2.0, 0.0]);
     rig.commit(&closed);
     // Mean (1, 1), h = (-1.5, -0.5), the step (1 + 3, 1 + 1).
     assert_eq!(&rig.machine.model().values[..], [8.0, 12.0]);
-    assert_eq!(rig.machine.state().vector("feddyn.h"), Some([-1.5, -0.5].as_slice()));
+    assert_eq!(rig.machine.state().vector("movement"), Some([3.0, 1.0].as_slice()));
 }
 
 #[test]
@@ -126,5 +126,5 @@ fn feddyn_weighs_a_cohort_by_its_share() {
     rig.commit(&closed);
     // h = -0.5 * 1/2 * 2 = -0.5, the step 2 + 1.
     assert_eq!(&rig.machine.model().values[..], [3.0, 10.0]);
-    assert_eq!(Arc::clone(rig.machine.state()).vector("feddyn.h"), Some([-0.5, 0.0].as_slice()));
+    assert_eq!(Arc::clone(rig.machine.state()).vector("movement"), Some([1.0, 0.0].as_slice()));
 }

@@ -19,11 +19,11 @@ pub struct Hostile {
 }
 
 impl Hostile {
-    /// Draws the hostile ones of `sites` sites.
+    /// Draws the hostile ones of `sites` sites; `trusted` is never one of them.
     #[must_use]
-    pub fn draw(attack: &Attack, sites: usize, seed: u64) -> Self {
+    pub fn draw(attack: &Attack, sites: usize, trusted: Option<usize>, seed: u64) -> Self {
         let count = (attack.fraction() * sites as f64 + 1e-9).floor() as usize;
-        let mut order: Vec<usize> = (0..sites).collect();
+        let mut order: Vec<usize> = (0..sites).filter(|site| Some(*site) != trusted).collect();
         order.shuffle(&mut run_stream(seed, Purpose::Attack));
         Self { attack: Some(attack.clone()), sites: order.into_iter().take(count).collect(), seed }
     }
@@ -205,10 +205,12 @@ mod tests {
     #[test]
     fn as_many_as_the_fraction_says_are_drawn_from_the_seed() {
         let attack = Attack::LabelFlip { fraction: 0.3 };
-        let drawn = |seed| Hostile::draw(&attack, 10, seed).sites().collect::<Vec<_>>();
+        let drawn = |seed| Hostile::draw(&attack, 10, None, seed).sites().collect::<Vec<_>>();
         assert_eq!(drawn(1).len(), 3);
         assert_eq!(drawn(1), drawn(1));
         assert!((0..20).any(|seed| drawn(seed) != drawn(1)));
-        assert!(Hostile::draw(&attack, 3, 1).sites().next().is_none());
+        assert!(Hostile::draw(&attack, 3, None, 1).sites().next().is_none());
+        let all = Attack::LabelFlip { fraction: 1.0 };
+        assert_eq!(Hostile::draw(&all, 3, Some(1), 1).sites().collect::<Vec<_>>(), [0, 2]);
     }
 }

@@ -7,7 +7,7 @@ use synod_client::keep::Kept;
 use synod_common::ids::{RoundId, SiteName};
 use synod_common::state::State;
 
-/// What sites keep between rounds. Only of those that took part, and only where the plan's algorithms need it.
+/// What sites keep between rounds. Only of those that took part, and only where the plan's algorithms or loss need it.
 #[derive(Default)]
 pub(super) struct KeptStates(Mutex<HashMap<SiteName, Kept>>);
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use synod_client::data::{DataError, Dataset, Loaded, Normaliser, Rows, Share, SiteData, Targets};
 use synod_common::ids::{ClientId, SiteName};
-use synod_common::plan::{Fit, Normalise, Partition, Plan, Task};
+use synod_common::plan::{Fit, Normalise, Partition, Plan, Strategy, Task};
 use synod_common::random::{Purpose, run_stream};
 
 use super::error::FleetError;
@@ -50,7 +50,7 @@ impl Population {
         } else if let Some(owners) = owners {
             owners.names().to_vec()
         } else {
-            (0..found).filter_map(|i| SiteName::new(&format!("site-{i}")).ok()).collect()
+            simulation.site_names().collect()
         };
         if names.len() != found {
             return Err(FleetError::Natural { found, expected: names.len() });
@@ -64,7 +64,12 @@ impl Population {
         let sites = sites.map(|(i, (name, rows))| (name, rows, tests.get(i).cloned())).collect();
         let mut population = Self::of(Arc::clone(plan), dataset, loaded.test.clone(), sites)?;
         if let Some(attack) = &simulation.attack {
-            population.hostile = Hostile::draw(attack, population.len(), plan.seed);
+            // A root that attacks would make no sense of FLTrust.
+            let trusted = match &plan.aggregate.strategy {
+                Strategy::Fltrust { root } => population.by_client.get(&root.client_id()).copied(),
+                _ => None,
+            };
+            population.hostile = Hostile::draw(attack, population.len(), trusted, plan.seed);
         }
         Ok(population)
     }

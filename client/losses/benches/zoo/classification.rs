@@ -54,8 +54,8 @@ fn on_embeddings([batch, width]: [usize; 2]) -> Vec<Case> {
     let points = Case::new("to_poincare", size, normal(size), move |features| {
         Ok(to_poincare(features, origin.clone(), &map)?.sum())
     });
-    let pairs = Case::new("hyp_pc", size, normal(size) * 0.01, move |points| {
-        Ok(hyp_pc(points, &hyp_oc::hyp_pc::Config::default())?.mean())
+    let pairs = Case::new("hyp_pc", size, normal(size), move |points| {
+        Ok(hyp_pc(points * 0.01, &hyp_oc::hyp_pc::Config::default())?.mean())
     });
     let (batch_of, mean, gauss) = (normal(size), normal([width]), normal(size));
     let draw = Case::forward("pseudo_negative", size, move || {

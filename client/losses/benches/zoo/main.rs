@@ -120,6 +120,7 @@ fn main() {
     }
     let families = [
         classification::cases(),
+        contrastive::cases(),
         multilabel::cases(),
         regression::cases(),
         metric::cases(),

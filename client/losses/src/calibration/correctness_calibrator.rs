@@ -3,7 +3,7 @@
 //! # Formula
 //! With the `k` classes of the largest `logits`, in descending order, and `softmax(view_v)` at these classes for each of
 //! `V` views, one after the other, as features `x`: `T = clamp(<w2, relu(w1 x + b1)> + b2, t_min, t_max)`. It is trained
-//! with [`correctness_aware`](super::correctness_aware).
+//! with [`correctness_aware`](mod@super::correctness_aware).
 //!
 //! # Shapes
 //! `logits: [batch, classes]`, `views: [views, batch, classes]`, features `[batch, views * k]`, `w1: [hidden, views * k]`,

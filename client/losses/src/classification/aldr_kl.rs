@@ -2,7 +2,7 @@
 //!
 //! # Formula
 //! With `f` the `logits` after `normalise`, `C` classes, `lambda'` the temperature remembered of the sample
-//! (`lambda_prev`) and `g` as in [`ldr_kl`](super::ldr_kl):
+//! (`lambda_prev`) and `g` as in [`ldr_kl`](mod@super::ldr_kl):
 //!
 //! - `q = softmax(f / lambda') + 1e-5`, divided by its sum, and `KL = sum_c q_c ln(C q_c)`;
 //! - `lambda = lambda0 (1 - KL / (alpha ln C))`, a constant from here on, and what is remembered;

@@ -2,7 +2,7 @@
 //!
 //! # Formula
 //! With `h` (`logits`), `h'` (`logits_adv`), the true class `y` (`targets`) and `Phi_tau` of
-//! [`comp_sum`](super::comp_sum), for each sample
+//! [`comp_sum`](mod@super::comp_sum), for each sample
 //!
 //! - `natural = Phi_tau` of the logits `h / rho`,
 //! - `shift = || ((h'_y - h'_c) - (h_y - h_c)) over c != y ||_2`,
@@ -22,7 +22,7 @@
 //! start at a random point of the ball (at its centre the shift has no gradient), take ten steps of a quarter of the
 //! radius along the sign of the gradient of [`Parts::shift`] with respect to the sample, projecting into the ball after
 //! each, and give the logits of the last point, itself a constant. The defaults are ours; the paper's were not
-//! available. As in [`comp_sum`](super::comp_sum), exponents stop at 80.
+//! available. As in [`comp_sum`](mod@super::comp_sum), exponents stop at 80.
 //!
 //! # Source
 //! Mao, Mohri, Zhong: Cross-Entropy Loss Functions: Theoretical Analysis and Applications, ICML 2023, the smooth

@@ -1,9 +1,10 @@
 //! The registry: names, options, errors, and that the listing says what is true.
 
 use serde_json::{Value, json};
-use synod_losses::classification::focal;
+use synod_losses::calibration;
+use synod_losses::classification::{self, focal};
 use synod_losses::contrastive;
-use synod_losses::regulariser::margin_control;
+use synod_losses::regulariser::{self, margin_control};
 use synod_losses::{CATALOGUE, LossConfig, LossError, Objective, Role, TaskKind, density, distillation, regression};
 
 /// Headings that the documentation of every file has, in this order.
@@ -82,6 +83,17 @@ fn listed_options_are_those_of_the_configuration() {
         "reconstruction_score": density::reconstruction_score::Config,
         "mean_shift": density::mean_shift::Config,
         "momentum_update": density::momentum_update::Config,
+        "linear_step": classification::linear_step::Config,
+        "hyp_pc": classification::hyp_oc::hyp_pc::Config,
+        "to_poincare": classification::hyp_oc::to_poincare::Config,
+        "pseudo_negative": classification::hyp_oc::pseudo_negative::Config,
+        "naive_bayes": classification::naive_bayes::Config,
+        "correctness_calibrator": calibration::correctness_calibrator::Config,
+        "temperature_scaling": calibration::temperature_scaling::Config,
+        "calibration_error": calibration::calibration_error::Config,
+        "wgsef": regulariser::wgsef::Config,
+        "weight_distribution": regulariser::weight_distribution::Config,
+        "signed_measure": regulariser::signed_measure::Config,
         "uniformity": contrastive::uniformity::Config,
         "tolerance": contrastive::tolerance::Config,
         "robust_contrastive": contrastive::robust_contrastive::Config,

@@ -207,6 +207,36 @@ pub const STRATEGIES: &[StrategyInfo] = &[
         source: FEDLD,
     },
     StrategyInfo {
+        name: "principal_projection",
+        family: StrategyFamily::Geometry,
+        summary: "the mean, lengthened along each principal direction the more, the less of the updates it carries",
+        formula: "step = (1 + l) argmin_x sum_i p_i (<d_i, x> / |d_i| - |d_i|)^2 + l |x|^2 with l = damping: the mean, its \
+                  component along the principal direction j of d_i / |d_i| times (1 + l) / (s_j + l), s_j its eigenvalue, \
+                  of all 1",
+        options: &[
+            OptionInfo {
+                name: "damping",
+                default: "1.0",
+                range: "above 0",
+                meaning: "no direction grows by more than (1 + damping) / damping",
+            },
+            OptionInfo {
+                name: "keep",
+                default: "1.0",
+                range: "above 0, at most 1",
+                meaning: "share of the principal directions that is kept",
+            },
+            weighting("\"samples\""),
+            scope("\"model\""),
+        ],
+        state: NOTHING,
+        cost: GRAM,
+        identities: "a large damping gives fedavg with the same weighting; one update, or equal ones, come back as they are",
+        when: "sites pull in different directions, so that the mean is too short, and nobody has tuned server_lr",
+        source: "Synod, coordinator/src/aggregate/principal/projection.rs; after Pierra 1984 and FedExP (Jhunjhunwala et al., \
+                 ICLR 2023)",
+    },
+    StrategyInfo {
         name: "fedgh",
         family: StrategyFamily::Geometry,
         summary: "updates are paired along the direction of past steps, and conflicts in a pair are taken out",
@@ -397,5 +427,24 @@ pub const STRATEGIES: &[StrategyInfo] = &[
         identities: "hostile = 0 is fedavg with weighting = uniform",
         when: "withstands f of m sites where m >= 4 f + 3, that is up to (m - 3) / 4, and bounds every single parameter",
         source: "El Mhamdi et al., The Hidden Vulnerability of Distributed Learning in Byzantium, ICML 2018, section 4",
+    },
+    StrategyInfo {
+        name: "fltrust",
+        family: StrategyFamily::Robust,
+        summary: "updates count as far as they agree with that of a trusted site",
+        formula: "t_i = max(0, cos(d_i, d_root)); step = sum_i t_i (|d_root| / |d_i|) d_i / sum_i t_i over all sites but the \
+                  root",
+        options: &[OptionInfo {
+            name: "root",
+            default: "required",
+            range: "a site's name",
+            meaning: "the trusted site; its samples are the root data set, its own update is not averaged",
+        }],
+        state: NOTHING,
+        cost: GRAM,
+        identities: "sites that all send the root's update give that update",
+        when: "withstands any number of hostile sites, m - 1 of m, as long as the root is honest and its few samples are like \
+               the others'; a round without the root's update has no result",
+        source: "Cao et al., FLTrust: Byzantine-robust Federated Learning via Trust Bootstrapping, NDSS 2021, equations 2 to 4",
     },
 ];

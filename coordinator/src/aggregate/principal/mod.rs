@@ -26,6 +26,7 @@ mod coefficients;
 mod combine;
 mod config;
 mod eigen;
+mod projection;
 
 #[cfg(test)]
 mod laws;
@@ -33,3 +34,4 @@ mod laws;
 pub use coefficients::principal_coefficients;
 pub use combine::{principal, principal_from_grams};
 pub use config::{Keep, NormRule, Orientation, Principal, Scope};
+pub use projection::{Projection, projection_coefficients};

@@ -12,8 +12,9 @@ use super::{Counted, StepError};
 use crate::aggregate::{
     self, AggregateError, Gram, GramBlocks, Krum, Shares, SortedUpdates, bulyan_from_gram, cagrad_coefficients,
     clip_coefficients, combine_from_grams, coordinate_median, fedgh_coefficients, fedmgda_coefficients,
-    fednova_coefficients, follow, geometric_median_coefficients, krum_coefficients, mean, pcgrad_coefficients,
-    principal_from_grams, qfedavg_coefficients, trimmed_mean, weighted_sum, weighted_sum_blocks,
+    fednova_coefficients, fltrust_coefficients, follow, geometric_median_coefficients, krum_coefficients, mean,
+    pcgrad_coefficients, principal_from_grams, projection_coefficients, qfedavg_coefficients, trimmed_mean,
+    weighted_sum, weighted_sum_blocks,
 };
 
 /// FedGH's direction of past steps.
@@ -37,6 +38,7 @@ impl Closing<'_> {
                 let updates: Vec<Buffer> = updates.into_values().collect();
                 self.held(&rule, &slices(&updates), out)?;
             }
+            Intake::Trusted { grams, blocks, .. } => trusted(*grams, &blocks, out)?,
             Intake::Past { grams, blocks } => self.fedgh(*grams, &blocks, state, out)?,
             Intake::Grams { grams, blocks, rule } => {
                 let SortedUpdates { updates, grams, .. } = grams.finish();
@@ -100,6 +102,12 @@ impl Closing<'_> {
                 principal_from_grams(grams, updates, blocks, &self.shares(*weighting)?, config, out)?;
                 self.average_state(updates, out)
             }
+            GramRule::Projection { weighting, config } => {
+                let shares = self.shares(*weighting)?;
+                let of = |_, gram: &Gram| projection_coefficients(gram, &shares, *config);
+                combine_from_grams(grams, updates, blocks, of, out)?;
+                self.average_state(updates, out)
+            }
             GramRule::Pcgrad { weighting } => {
                 let shares = self.shares(*weighting)?;
                 combine_from_grams(grams, updates, blocks, |_, gram| pcgrad_coefficients(gram, &shares), out)?;
@@ -151,7 +159,7 @@ impl Closing<'_> {
             first
         };
         let mut followed = past.clone();
-        grams.push(Row::Past, Buffer::from(past))?;
+        grams.push(Row::Last, Buffer::from(past))?;
         let SortedUpdates { updates, grams, .. } = grams.finish();
         let coefficients = grams.iter().map(fedgh_coefficients).collect::<Result<Vec<_>, _>>()?;
         let rows = slices(&updates);
@@ -161,6 +169,18 @@ impl Closing<'_> {
         state.set_vector(PAST, followed);
         Ok(self.average_state(updates, out)?)
     }
+}
+
+/// FLTrust: the root is the row after the updates.
+fn trusted(grams: GramBlocks<Row, Buffer>, blocks: &aggregate::Layout, out: &mut [f32]) -> Result<(), StepError> {
+    let SortedUpdates { keys, updates, grams } = grams.finish();
+    if keys.last() != Some(&Row::Last) {
+        return Err(StepError::NoRoot);
+    }
+    let coefficients = grams.iter().map(fltrust_coefficients).collect::<Result<Vec<_>, _>>()?;
+    let rows = slices(&updates);
+    let others = rows.split_last().map_or(&[][..], |(_, others)| others);
+    Ok(weighted_sum_blocks(others, blocks, &coefficients, out)?)
 }
 
 fn slices(updates: &[Buffer]) -> Vec<&[f32]> {

@@ -10,14 +10,15 @@ use synod_common::update::Buffer;
 
 use crate::aggregate::{
     self, AggregateError, BufferedSum, Cagrad, ClipBound, DirectionLength, FedMgda, GeometricMedian, GramBlocks, Keep,
-    NormRule, Orientation, Principal, Scope, Screened, Trim,
+    NormRule, Orientation, Principal, Projection, Scope, Screened, Trim,
 };
 
-/// A row of the Gram matrix: sites in the order of their ids, and after them the direction of past steps.
+/// A row of the Gram matrix: sites in the order of their ids, and after them what they are measured by, FedGH's direction of
+/// past steps or FLTrust's root.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Row {
     Site(ClientId),
-    Past,
+    Last,
 }
 
 /// The updates so far, and the rule that will combine them.
@@ -29,6 +30,8 @@ pub(super) enum Intake {
     Held { updates: BTreeMap<ClientId, Buffer>, rule: HeldRule },
     /// Themselves with their inner products, and room for the direction of past steps: FedGH.
     Past { grams: Box<GramBlocks<Row, Buffer>>, blocks: aggregate::Layout },
+    /// Themselves with their inner products, the trusted site's after all others: FLTrust.
+    Trusted { grams: Box<GramBlocks<Row, Buffer>>, blocks: aggregate::Layout, root: ClientId },
     /// Themselves with their inner products.
     Grams { grams: Box<GramBlocks<ClientId, Buffer>>, blocks: aggregate::Layout, rule: GramRule },
 }
@@ -47,6 +50,7 @@ pub(super) enum HeldRule {
 #[derive(Debug)]
 pub(super) enum GramRule {
     Principal { weighting: Weighting, config: Principal },
+    Projection { weighting: Weighting, config: Projection },
     Pcgrad { weighting: Weighting },
     Cagrad { weighting: Weighting, radius: Cagrad },
     Fedmgda { weighting: Weighting, config: FedMgda },
@@ -89,6 +93,10 @@ impl Intake {
                 let config = to_config(p)?;
                 grams(config.scope, GramRule::Principal { weighting: p.weighting, config })
             }
+            Strategy::PrincipalProjection { damping, keep, weighting, scope } => {
+                let config = Projection::new(*damping, Keep::new(*keep)?)?;
+                grams(to_scope(*scope), GramRule::Projection { weighting: *weighting, config })
+            }
             Strategy::Fedgh { scope } => {
                 let blocks = blocks(to_scope(*scope))?;
                 let rows = updates_max.saturating_add(1);
@@ -124,6 +132,11 @@ impl Intake {
                 let keep = keep.map(|keep| keep as usize);
                 grams(Scope::Whole, GramRule::Krum { hostile: *hostile as usize, keep })
             }
+            Strategy::Fltrust { root } => {
+                let blocks = blocks(Scope::Whole)?;
+                let grams = Box::new(GramBlocks::new(blocks.clone(), updates_max));
+                Ok(Self::Trusted { grams, blocks, root: root.client_id() })
+            }
             Strategy::Bulyan { hostile } => grams(Scope::Whole, GramRule::Bulyan { hostile: *hostile as usize }),
         }
     }
@@ -145,6 +158,9 @@ impl Intake {
                 Ok(())
             }
             Self::Past { grams, .. } => grams.push(Row::Site(client), delta),
+            Self::Trusted { grams, root, .. } => {
+                grams.push(if client == *root { Row::Last } else { Row::Site(client) }, delta)
+            }
             Self::Grams { grams, .. } => grams.push(client, delta),
         }
     }

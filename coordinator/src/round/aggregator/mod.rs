@@ -39,6 +39,11 @@ pub enum StepError {
     /// What is remembered does not belong to this model.
     #[error(transparent)]
     State(#[from] StateError),
+    /// FLTrust without the update it measures the others by.
+    #[error(
+        "the trusted site sent no update, and `fltrust` has nothing to measure the others by; bring the site named in aggregate.strategy.fltrust.root back"
+    )]
+    NoRoot,
     /// The next model would have a value that is not finite.
     #[error(
         "the next model has a value that is not finite (value {0}); lower aggregate.server_lr or the learning rate"

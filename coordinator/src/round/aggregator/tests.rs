@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use synod_common::blocks::{BlockKind, BlockSpec};
 use synod_common::ids::SiteName;
-use synod_common::plan::{AnyLoss, STRATEGIES, StrategyFamily};
+use synod_common::plan::{AnyLoss, STRATEGIES, StrategyFamily, StrategyInfo};
 
 use super::*;
 use crate::aggregate::screen;
@@ -50,6 +50,11 @@ fn round(
     let mut next = vec![f32::NAN; layout.len()];
     let step = aggregator.finish(state, model, &mut next)?;
     Ok((next, step.state))
+}
+
+/// Every strategy that a plan can name without options.
+fn listed() -> impl Iterator<Item = &'static StrategyInfo> {
+    STRATEGIES.iter().filter(|info| info.name != "fltrust")
 }
 
 /// Several rounds with the same plan on one block, from the model 0.
@@ -144,7 +149,7 @@ fn robust_rules_withstand_a_hostile_site_and_its_running_means() {
     let honest = (0..7).map(|i| of(&[1.0 + 0.01 * i as f32, 2.0]));
     let sent: Vec<Sent> = honest.chain([of(&[1e3, -1e3])]).collect();
     let order: Vec<usize> = (0..sent.len()).collect();
-    for info in STRATEGIES.iter().filter(|i| i.family == StrategyFamily::Robust) {
+    for info in listed().filter(|i| i.family == StrategyFamily::Robust) {
         let plan = plan(&format!(
             "strategy = {{ {} = {} }}",
             info.name,
@@ -155,6 +160,19 @@ fn robust_rules_withstand_a_hostile_site_and_its_running_means() {
         let most = if info.name == "norm_clipping" { 0.6 } else { 0.06 };
         assert!((model[0] - 1.03).abs() < most && (model[1] - 2.0).abs() < most, "{}: {model:?}", info.name);
     }
+}
+
+/// Two honest sites, one that sends the opposite and one that shouts; site-1 is the root, of length 5.
+#[test]
+fn fltrust_counts_what_agrees_with_its_root() {
+    let sent = [of(&[6.0, 8.0]), of(&[3.0, 4.0]), of(&[-300.0, -400.0]), of(&[0.0, 1e6])];
+    let (model, _) = rounds("strategy = { fltrust = { root = \"site-1\" } }", &[sent.to_vec()]);
+    // Trust 1 and cos = 0.8, each brought to the length 5: ((3, 4) + 0.8 (0, 5)) / 1.8.
+    assert!((model[0] - 3.0 / 1.8).abs() < 1e-5 && (model[1] - 8.0 / 1.8).abs() < 1e-5, "{model:?}");
+    let plan = plan("strategy = { fltrust = { root = \"site-9\" } }");
+    let layout = layout(&[2], BlockKind::Parameter);
+    let error = round(&plan, &layout, (&State::default(), &[0.0; 2]), &sent, &[0, 1]).unwrap_err();
+    assert!(matches!(error, StepError::NoRoot) && error.to_string().contains("trusted site"), "{error}");
 }
 
 #[test]
@@ -209,7 +227,7 @@ proptest! {
     ) {
         let sorted: Vec<usize> = (0..sent.len()).collect();
         let layout = layout(&[4, 2], BlockKind::Parameter);
-        for info in STRATEGIES {
+        for info in listed() {
             let plan = plan(&format!("strategy = \"{}\"\nclip_norm = 5.0", info.name));
             let of = |order: &[usize]| round(&plan, &layout, (&State::default(), &[1.0; 6]), &sent, order).unwrap();
             let ((a, a_state), (b, b_state)) = (of(&sorted), of(&order));
@@ -221,7 +239,7 @@ proptest! {
     #[test]
     fn equal_updates_come_back(one in any_sent(1, 5), sites in 7usize..12) {
         let sent = [vec![one[0].clone(); sites]];
-        for info in STRATEGIES.iter().filter(|i| i.family != StrategyFamily::ServerOptimiser) {
+        for info in listed().filter(|i| i.family != StrategyFamily::ServerOptimiser) {
             let name = info.name;
             let options = match name {
                 // Steps shrink with the size of the updates.
@@ -281,7 +299,7 @@ proptest! {
 
     #[test]
     fn a_run_goes_on_from_saved_bytes_as_if_it_had_never_stopped(sent in prop::collection::vec(any_sent(7..9, 4), 2..4)) {
-        for info in STRATEGIES {
+        for info in listed() {
             let (plan, layout) = (plan(&format!("strategy = \"{}\"", info.name)), layout(&[4], BlockKind::Parameter));
             let (mut model, mut state, mut saved) = (vec![0.5; 4], State::default(), State::default().to_bytes());
             for sent in &sent {

@@ -1,7 +1,8 @@
 //! One-class classification in hyperbolic space: genuine samples against pseudo-negatives drawn around them.
 //!
-//! A training step draws [`pseudo_negative`]s around the features of genuine samples, maps both to a Poincaré ball
-//! with [`to_poincare`], and minimises [`hyp_oc`], the sum of [`hyp_ce`] and [`hyp_pc`].
+//! A training step draws [pseudo-negatives](fn@pseudo_negative) around the features of genuine samples, maps both to a
+//! Poincaré ball with [`to_poincare`](fn@to_poincare), and minimises [`hyp_oc`](fn@hyp_oc), the sum of
+//! [`hyp_ce`](fn@hyp_ce) and [`hyp_pc`](fn@hyp_pc).
 
 mod ball;
 #[cfg(feature = "golden")]

@@ -2,8 +2,8 @@
 //!
 //! # Formula
 //! With `x` the `logits`, `y` the `targets`, `s = 1 / (1 + exp(-x))`, `w` the weight of each class and `a` the attention
-//! that a sample's labels draw to other classes ([`class_weights`](super::class_weights),
-//! [`attention`](super::attention)):
+//! that a sample's labels draw to other classes ([`class_weights`](super::class_weights()),
+//! [`attention`]):
 //!
 //! - `pos = s (1 - a)`; `neg = min(1, 1 - s + clip)`, and where `a != 0` then `neg = min(1, boost neg)`;
 //! - `p = y pos + (1 - y) neg`, `e = gamma_pos y + (gamma_neg + w) (1 - y)`;

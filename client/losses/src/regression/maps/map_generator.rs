@@ -87,7 +87,7 @@ pub fn map_generator(
     let left_out = left_out(mask);
     let adversarial = softplus(logits.neg(), 1.0).mean();
     let absolute = mean_of_kept((prediction.clone() - target.clone().detach()).abs(), left_out.as_ref());
-    let gradient = map_gradient::values(&prediction, &target, left_out.as_ref(), &options);
+    let gradient = map_gradient::values(prediction, target, left_out.as_ref(), &options);
     let total = adversarial.clone() + absolute.clone() * config.lambda_l1 + gradient.total.clone();
     Ok(Values { total, adversarial, absolute, gradient })
 }

@@ -99,7 +99,7 @@ pub fn map_gradient(
     config: &Config,
 ) -> Result<Values, LossError> {
     check_maps(NAME, &prediction, &target, mask.as_ref())?;
-    Ok(values(&prediction, &target, left_out(mask).as_ref(), config))
+    Ok(values(prediction, target, left_out(mask).as_ref(), config))
 }
 
 /// Which cells a mask leaves out.
@@ -109,14 +109,14 @@ pub(super) fn left_out(mask: Option<Tensor<3>>) -> Option<Tensor<3, Bool>> {
 
 /// The loss of maps that are known to fit.
 pub(super) fn values(
-    prediction: &Tensor<3>,
-    target: &Tensor<3>,
+    prediction: Tensor<3>,
+    target: Tensor<3>,
     left_out: Option<&Tensor<3, Bool>>,
     config: &Config,
 ) -> Values {
-    let target = target.clone().detach();
-    let slopes = |map: &Tensor<3>| (differences(map, 2), differences(map, 1));
-    let ((px, py), (tx, ty)) = (slopes(prediction), slopes(&target));
+    let target = target.detach();
+    let slopes = |map: Tensor<3>| (differences(map.clone(), 2), differences(map, 1));
+    let ((px, py), (tx, ty)) = (slopes(prediction), slopes(target));
     let square = |x: &Tensor<3>, y: &Tensor<3>| x.clone() * x.clone() + y.clone() * y.clone();
     let (p_square, t_square) = (square(&px, &py), square(&tx, &ty));
     let flat = p_square.clone().lower_equal_scalar(FLAT).bool_or(t_square.clone().lower_equal_scalar(FLAT));
@@ -139,7 +139,7 @@ fn angle(across: Tensor<3>, along: Tensor<3>, flat: &Tensor<3, Bool>) -> Tensor<
 }
 
 /// Central differences along `dim`, one-sided at both ends.
-fn differences(map: &Tensor<3>, dim: usize) -> Tensor<3> {
+fn differences(map: Tensor<3>, dim: usize) -> Tensor<3> {
     let size = map.dims()[dim];
     let step =
         |from: usize, to: usize, len: usize| map.clone().narrow(dim, to, len) - map.clone().narrow(dim, from, len);
@@ -147,7 +147,7 @@ fn differences(map: &Tensor<3>, dim: usize) -> Tensor<3> {
     if size > 2 {
         parts.push(step(0, 2, size - 2) * 0.5);
     }
-    parts.push(step(size - 2, size - 1, 1));
+    parts.push(map.clone().narrow(dim, size - 1, 1) - map.narrow(dim, size - 2, 1));
     Tensor::cat(parts, dim)
 }
 

@@ -12,7 +12,8 @@
 //! `mos` and `std`: one per sample; the results are one per sample, levels from 5 to 1, on the host.
 //!
 //! # Range and gradient
-//! Probabilities whose mean level is within `max_diff` of `m`. A step, not a loss: it makes targets, once at the site.
+//! At least 0, with a mean level within `max_diff` of `m`; a level can be a little above 1, see below. A step, not a loss: it
+//! makes targets, once at the site.
 //!
 //! # Choices
 //! `q` is not made to add up to 1 again after negative entries became 0, and is uniform at exactly `m = 3`: both as in the

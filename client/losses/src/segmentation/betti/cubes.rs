@@ -3,8 +3,6 @@
 //! Cubes lie on a grid of `2 height - 1` rows and `2 width - 1` columns: a pixel at two even coordinates, an edge at one, a
 //! face at none.
 
-use std::cmp::Ordering;
-
 /// Pixels of an image, row after row, all finite, with at least one row and column.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Image {
@@ -59,12 +57,6 @@ impl Grid {
         self.rows * self.columns
     }
 
-    /// 0 for a pixel, 1 for an edge, 2 for a face.
-    pub(super) fn dimension(self, cube: usize) -> usize {
-        let (row, column) = (cube / self.columns, cube % self.columns);
-        row % 2 + column % 2
-    }
-
     /// The two pixels of an edge.
     pub(super) fn ends(self, edge: usize) -> [usize; 2] {
         let step = if (edge / self.columns).is_multiple_of(2) { 1 } else { self.columns };
@@ -80,11 +72,6 @@ impl Grid {
             [(column > 0).then(|| edge - 1), (column + 1 < self.columns).then(|| edge + 1)]
         }
     }
-
-    /// The pixel of the image under a vertex.
-    fn pixel(self, vertex: usize) -> usize {
-        vertex / self.columns / 2 * self.columns.div_ceil(2) + vertex % self.columns / 2
-    }
 }
 
 /// All cubes of an image in the order in which they appear.
@@ -92,18 +79,36 @@ pub(super) struct Filtration {
     pub(super) grid: Grid,
     /// Cubes by rank.
     pub(super) order: Vec<u32>,
+    /// Edges in the order in which they appear.
+    pub(super) edges: Vec<u32>,
     /// Ranks by cube.
     pub(super) rank: Vec<u32>,
     /// The pixel that a cube waits for, by cube.
     pub(super) source: Vec<u32>,
 }
 
-/// What decides the rank of a cube.
-struct Key {
-    time: f64,
-    /// Dimension, then later pixels first, then larger offsets first.
-    tie: u64,
-    cube: u32,
+/// Pixels fit into this many bits of a key, so that cubes, up to four for each, fit into 31.
+const PIXEL_BITS: u32 = 29;
+
+/// What decides the rank of a cube, as one number that sorts fast: time, dimension, later pixels first, larger offsets
+/// first; the cube itself fills the last 31 bits.
+fn key(time: f64, dimension: usize, pixel: usize, offset: u64, cube: usize) -> u128 {
+    // The bits of finite floats, the sign turned, are in the order of the floats.
+    let bits = time.to_bits();
+    let time = if bits >> 63 == 0 { bits | 1 << 63 } else { !bits };
+    let late = (1 << PIXEL_BITS) - 1 - pixel as u64;
+    let tie = (dimension as u64) << 62 | late << 33 | (3 - offset) << 31 | cube as u64;
+    u128::from(time) << 64 | u128::from(tie)
+}
+
+/// The cube of a key.
+const fn cube_of(key: u128) -> u32 {
+    key as u32 & (u32::MAX >> 1)
+}
+
+/// The dimension of a key's cube.
+const fn dimension_of(key: u128) -> u32 {
+    (key as u64 >> 62) as u32
 }
 
 impl Filtration {
@@ -112,46 +117,35 @@ impl Filtration {
         let grid = Grid { rows: 2 * image.height - 1, columns: 2 * image.width - 1 };
         let times: Vec<f64> = image.pixels.iter().map(|&pixel| direction.time(pixel)).collect();
         let (mut keys, mut source) = (Vec::with_capacity(grid.cubes()), Vec::with_capacity(grid.cubes()));
-        for cube in 0..grid.cubes() {
-            let (pixel, offset) = last(grid, cube, &times);
+        for (row, column) in (0..grid.rows).flat_map(|row| (0..grid.columns).map(move |column| (row, column))) {
+            let (pixel, offset) = last(image.width, row, column, &times);
+            keys.push(key(times[pixel], row % 2 + column % 2, pixel, offset, source.len()));
             source.push(pixel as u32);
-            let late = u64::from(u32::MAX - pixel as u32) << 2 | (3 - offset);
-            keys.push(Key { time: times[pixel], tie: (grid.dimension(cube) as u64) << 34 | late, cube: cube as u32 });
         }
-        keys.sort_unstable_by(|left, right| {
-            left.time.partial_cmp(&right.time).unwrap_or(Ordering::Equal).then(left.tie.cmp(&right.tie))
-        });
-        let order: Vec<u32> = keys.into_iter().map(|key| key.cube).collect();
+        keys.sort_unstable();
+        let edges = keys.iter().filter(|&&key| dimension_of(key) == 1).map(|&key| cube_of(key)).collect();
+        let order: Vec<u32> = keys.into_iter().map(cube_of).collect();
         let mut rank = vec![0; order.len()];
         for (position, &cube) in order.iter().enumerate() {
             rank[cube as usize] = position as u32;
         }
-        Self { grid, order, rank, source }
-    }
-
-    /// Cubes of a dimension in the order in which they appear.
-    pub(super) fn of_dimension(&self, dimension: usize) -> impl DoubleEndedIterator<Item = u32> + '_ {
-        self.order.iter().copied().filter(move |&cube| self.grid.dimension(cube as usize) == dimension)
+        Self { grid, order, edges, rank, source }
     }
 }
 
 /// The first pixel of a cube, row by row, that none of its pixels is later than, and where the rest of the cube lies from
 /// there: for an edge 0 above, 1 left, 2 below, 3 right; for a face 0 if it is the bottom right corner, 1 the bottom left,
 /// 2 the top right, 3 the top left.
-fn last(grid: Grid, cube: usize, times: &[f64]) -> (usize, u64) {
-    let (row, column) = (cube / grid.columns, cube % grid.columns);
-    let later = |latest: (usize, u64), (vertex, offset): (usize, u64)| {
-        let pixel = grid.pixel(vertex);
+fn last(width: usize, row: usize, column: usize, times: &[f64]) -> (usize, u64) {
+    let first = row / 2 * width + column / 2;
+    let later = |latest: (usize, u64), (pixel, offset): (usize, u64)| {
         if times[pixel] > times[latest.0] { (pixel, offset) } else { latest }
     };
     // Corners in row-major order.
     match (row % 2, column % 2) {
-        (0, 0) => (grid.pixel(cube), 0),
-        (0, _) => later((grid.pixel(cube - 1), 3), (cube + 1, 1)),
-        (_, 0) => later((grid.pixel(cube - grid.columns), 2), (cube + grid.columns, 0)),
-        _ => {
-            let (above, below) = (cube - grid.columns, cube + grid.columns);
-            [(above + 1, 2), (below - 1, 1), (below + 1, 0)].into_iter().fold((grid.pixel(above - 1), 3), later)
-        }
+        (0, 0) => (first, 0),
+        (0, _) => later((first, 3), (first + 1, 1)),
+        (_, 0) => later((first, 2), (first + width, 0)),
+        _ => [(first + 1, 2), (first + width, 1), (first + width + 1, 0)].into_iter().fold((first, 3), later),
     }
 }

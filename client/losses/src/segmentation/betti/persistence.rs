@@ -24,7 +24,7 @@ pub(super) struct Edges {
 
 /// Splits the edges of an image and pairs those that close a loop with the face that fills it.
 pub(super) fn loops(image: &Filtration) -> Edges {
-    let edges: Vec<u32> = image.of_dimension(1).rev().collect();
+    let edges: Vec<u32> = image.edges.iter().rev().copied().collect();
     join_faces(&edges, image, image)
 }
 

@@ -156,7 +156,7 @@ proptest! {
         let config = soft_levels::Config::default().with_min(0.0).with_max(100.0).with_density(density);
         let label = soft_levels::soft_levels(&[mos], &[std], &config).unwrap()[0];
         let mean: f64 = label.probs.iter().zip([5.0, 4.0, 3.0, 2.0, 1.0]).map(|(p, x)| p * x).sum();
-        prop_assert!(label.probs.iter().all(|&p| (0.0..=1.0 + 1e-9).contains(&p)), "{label:?}");
+        prop_assert!(label.probs.iter().all(|&p| p >= 0.0 && p.is_finite()), "{label:?}");
         prop_assert!((mean - label.mos).abs() <= 0.1 + 1e-9, "{label:?}");
         if label.two_level {
             prop_assert!((label.probs.iter().sum::<f64>() - 1.0).abs() < 1e-9);

@@ -19,7 +19,7 @@ fn logits(probs: &[f64]) -> Vec<f64> {
 
 fn compare(probs: &[f64], targets: &[f64], shape: [usize; 2], config: &Config) -> Matched {
     let shape = [1, shape[0], shape[1]];
-    betti_matching(leaf(&logits(probs), shape), &leaf(targets, shape), config).unwrap()
+    betti_matching(leaf(&logits(probs), shape), &leaf(targets, shape), config).expect("the images are valid")
 }
 
 fn value(probs: &[f64], targets: &[f64], shape: [usize; 2], config: &Config) -> f64 {
