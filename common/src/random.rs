@@ -25,6 +25,8 @@ pub enum Purpose {
     Shuffle,
     /// The order of samples in a site's training of a model of its own.
     Personal,
+    /// Noise that makes views of samples.
+    Views,
     /// Which sites of a simulation are hostile, and what they draw.
     Attack,
 }
@@ -40,6 +42,7 @@ impl Purpose {
             Self::Shuffle => "shuffle",
             Self::Personal => "personal",
             Self::Attack => "attack",
+            Self::Views => "views",
         }
     }
 }

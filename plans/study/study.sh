@@ -130,14 +130,14 @@ strategy = { $strategy }"
 
 reference() {
   for part in iid dir0.5 dir0.1 c2 c1; do
-    row "softmax $part" fashion-mnist "$(files fashion-mnist $part)" 20 "5:1 10:1 15:1 20:1" "model = \"logistic\"
+    row "softmax $part" fashion-mnist "$(files fashion-mnist $part)" 20 "5:1 10:1 15:1 20:1" "[model.logistic]
 $sgd"
   done
 }
 
 niid() {
   for part in dir0.5 c2; do
-    of() { row "$part $1" fashion-mnist "$(files fashion-mnist $part)" 10 10:1 "model = \"lenet\"
+    of() { row "$part $1" fashion-mnist "$(files fashion-mnist $part)" 10 10:1 "[model.lenet]
 [train]
 epochs = 2
 batch = 64

@@ -3,11 +3,12 @@
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor, TensorData};
 use synod_common::plan::{FedSam, MarginReduction, Optimiser, Plan};
+use synod_common::random::Purpose;
 use synod_losses::classification::softmax_objective;
 use synod_losses::regulariser::margin_control;
 use synod_losses::{LossConfig, LossError, Memory, Scratch, Targets, TaskKind, multilabel, regression};
 
-use super::algorithm::{Correction, SiteMemory, Terms, ascend, clip};
+use super::algorithm::{Correction, Pair, SiteMemory, Terms, Views, ascend, clip};
 use super::course::Accompanied;
 use super::engine::{Batch, Engine, Learner, Predictor, Start};
 use super::error::TrainError;
@@ -25,6 +26,7 @@ const READ_EVERY: u64 = 64;
 pub(super) struct BurnEngine {
     blueprint: Blueprint,
     kind: TaskKind,
+    seed: u64,
     loss: LossConfig,
     margin: Option<margin_control::Config>,
     optimiser: Optimiser,
@@ -47,7 +49,8 @@ impl BurnEngine {
         let train = &plan.train;
         let (optimiser, clip_norm) = (train.optimiser, train.clip_norm);
         let kind = kind_of(&plan.task);
-        Self { blueprint, kind, loss, margin, optimiser, clip_norm, plain: device, recording }
+        let seed = plan.seed;
+        Self { blueprint, kind, seed, loss, margin, optimiser, clip_norm, plain: device, recording }
     }
 
     /// The inputs of a batch on the device. The buffer itself becomes the tensor where the device is the CPU.
@@ -113,6 +116,9 @@ impl Engine for BurnEngine {
             stepper: Stepper::new(self.optimiser),
             frozen: Vec::new(),
             companion: start.accompanied.map(companion).transpose()?,
+            views: algorithms
+                .isogclr
+                .and_then(|options| Views::new(&options, memory.stream(self.seed, Purpose::Views))),
             losses: Vec::new(),
         }))
     }
@@ -138,6 +144,7 @@ struct BurnLearner<'a> {
     /// For each block whether it keeps its values; empty where all move.
     frozen: Vec<bool>,
     companion: Option<Companion>,
+    views: Option<Views>,
     /// Losses on the device, not read yet.
     losses: Vec<Tensor<1>>,
 }
@@ -153,13 +160,17 @@ impl BurnLearner<'_> {
         network: &Network,
         inputs: &Tensor<2>,
         targets: &Targets,
-        memory: Option<&mut Memory<'_>>,
+        views: Option<&Pair>,
+        mut memory: Option<&mut Memory<'_>>,
     ) -> Result<(Tensor<1>, GradientsParams), TrainError> {
         let features = network.features(inputs.clone());
         let outputs = network.head(features.clone());
         let calibrated = self.terms.calibrate(outputs.clone());
-        let loss = self.engine.objective(calibrated, targets, memory)?;
-        let loss = self.terms.add(loss, inputs, &features, &outputs, targets);
+        let loss = self.engine.objective(calibrated, targets, memory.as_deref_mut())?;
+        let mut loss = self.terms.add(loss, inputs, &features, &outputs, targets);
+        if let (Some(contrast), Some(views), Some(memory)) = (&self.views, views, memory) {
+            loss = contrast.add(loss, network, views, memory)?;
+        }
         let mut gradients = GradientsParams::from_grads(loss.backward(), network);
         freeze(network, &mut gradients, &self.frozen);
         Ok((loss.inner(), gradients))
@@ -172,6 +183,7 @@ impl BurnLearner<'_> {
         &mut self,
         inputs: &Tensor<2>,
         targets: &Targets,
+        views: Option<&Pair>,
         lr: f64,
         memory: Option<&Memory<'_>>,
     ) -> Result<(), TrainError> {
@@ -180,7 +192,7 @@ impl BurnLearner<'_> {
         // What a loss remembers is of the shared model.
         let mut scratch = memory.map(Memory::to_scratch);
         let mut memory = scratch.as_mut().map(Scratch::memory);
-        let (_, gradients) = self.differentiate(&mixed, inputs, targets, memory.as_mut())?;
+        let (_, gradients) = self.differentiate(&mixed, inputs, targets, views, memory.as_mut())?;
         let clip_norm = self.engine.clip_norm;
         let finish = |network: &Network, gradients: &mut GradientsParams| {
             if let Some(norm_max) = clip_norm {
@@ -198,14 +210,16 @@ impl Learner for BurnLearner<'_> {
         let engine = self.engine;
         let inputs = engine.inputs(batch);
         let targets = engine.targets(batch);
-        let (loss, mut gradients) = self.differentiate(self.network(), &inputs, &targets, memory.as_mut())?;
-        self.step_companion(&inputs, &targets, lr, memory.as_ref())?;
+        let views = self.views.as_mut().and_then(|views| views.draw(&inputs));
+        let views = views.as_ref();
+        let (loss, mut gradients) = self.differentiate(self.network(), &inputs, &targets, views, memory.as_mut())?;
+        self.step_companion(&inputs, &targets, views, lr, memory.as_ref())?;
         if let Some(fedsam) = self.fedsam {
             // What a loss remembers is of the model itself, not of its worst neighbour.
             let worst = ascend(self.network().clone(), &gradients, fedsam.rho);
             let mut scratch = memory.as_ref().map(Memory::to_scratch);
             let mut memory = scratch.as_mut().map(Scratch::memory);
-            gradients = self.differentiate(&worst, &inputs, &targets, memory.as_mut())?.1;
+            gradients = self.differentiate(&worst, &inputs, &targets, views, memory.as_mut())?.1;
         }
         if let Some(correction) = &self.correction {
             correction.apply(self.network(), &mut gradients);

@@ -99,7 +99,8 @@ impl Trainer {
         };
         let start = Start { model: course.start, accompanied: course.accompanied, class_counts: &class_counts };
         let mut learner = self.engine.learner(memory, &start)?;
-        let mut state = loss_memory::restore(&self.loss, share, self.plan.task.classes(), task.state)?;
+        let mut state =
+            loss_memory::restore(&self.loss, memory.algorithms(), share, self.plan.task.classes(), task.state)?;
         let (read_every, report_every) = (self.engine.read_every(), steps.div_ceil(REPORTS_MAX));
         let mut batch = Batch::default();
         // Samples of each step whose loss is not read yet.

@@ -127,7 +127,12 @@ fn check_algorithms(plan: &Plan, problems: &Problems) {
     let problem = |name: &str, message: String, help: &str| {
         problems.add(&format!("train.algorithm.{name}"), None, message, Some(help.to_owned()));
     };
-    for (name, there) in [("moon", algorithms.moon.is_some()), ("feddecorr", algorithms.feddecorr.is_some())] {
+    let of_features = [
+        ("moon", algorithms.moon.is_some()),
+        ("feddecorr", algorithms.feddecorr.is_some()),
+        ("isogclr", algorithms.isogclr.is_some()),
+    ];
+    for (name, there) in of_features {
         if there && !plan.model.has_features() {
             let message = format!("`{name}` works on the features before the last layer, which this model has none of");
             problem(name, message, "choose [model.mlp] with hidden layers, model = \"cnn\" or \"resnet8\"");
