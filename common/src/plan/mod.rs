@@ -11,6 +11,7 @@ mod aggregate;
 mod algorithm;
 mod data;
 mod federation;
+mod personal;
 mod reader;
 mod resolved;
 mod strategies;
@@ -27,6 +28,7 @@ pub use data::{
     OnMissing, Source,
 };
 pub use federation::{Attack, Evaluate, OnTooFew, Partition, RoundPlan, SITES_MAX, Screening, Simulation};
+pub use personal::{BlockRule, FineTune, Moves, Personal};
 pub use reader::Problem;
 pub use resolved::{AnyLoss, Catalogue, PLAN_BYTES_MAX, Plan, PlanError, Refusal};
 pub use strategies::{OptionInfo, STRATEGIES, StrategyFamily, StrategyInfo};

@@ -58,6 +58,11 @@ impl<'a> SiteMemory<'a> {
         Ok(Self { algorithms, task, control: kept(CONTROL)?, gradient: kept(GRADIENT)?, previous: kept(PREVIOUS)? })
     }
 
+    /// The algorithms of the training.
+    pub(in crate::train) fn algorithms(&self) -> &'a Algorithms {
+        self.algorithms
+    }
+
     /// The model the round begins with.
     pub(in crate::train) fn received(&self) -> &'a [f32] {
         self.task.model
