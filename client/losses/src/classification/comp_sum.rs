@@ -43,7 +43,7 @@ use serde::{Deserialize, Serialize};
 use crate::check;
 use crate::error::{ConfigError, LossError};
 use crate::info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
-use crate::option::not_negative;
+use crate::option::{NON_NEGATIVE, validate};
 use crate::stable::expm1;
 
 const NAME: &str = "comp_sum";
@@ -96,7 +96,7 @@ impl Objective for Config {
     };
 
     fn validate(self) -> Result<Self, ConfigError> {
-        not_negative("tau", self.tau)?;
+        validate("tau", &self.tau, &NON_NEGATIVE)?;
         Ok(self)
     }
 }

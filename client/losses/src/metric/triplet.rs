@@ -38,7 +38,7 @@ pub use super::pairs::Triples;
 use crate::error::{ConfigError, LossError};
 use crate::geometry::unit;
 use crate::info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
-use crate::option::not_negative;
+use crate::option::{NON_NEGATIVE, validate};
 
 const NAME: &str = "triplet";
 
@@ -84,7 +84,7 @@ impl Objective for Config {
     };
 
     fn validate(self) -> Result<Self, ConfigError> {
-        not_negative("margin", self.margin)?;
+        validate("margin", &self.margin, &NON_NEGATIVE)?;
         Ok(self)
     }
 }

@@ -43,6 +43,7 @@ use super::residual::mean_of_row;
 use crate::check;
 use crate::error::{ConfigError, LossError};
 use crate::info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
+use crate::option::{Allowed, validate};
 
 const NAME: &str = "gaussian_nll";
 
@@ -83,9 +84,8 @@ impl Objective for Config {
     };
 
     fn validate(self) -> Result<Self, ConfigError> {
-        if !(-30.0..=30.0).contains(&self.log_variance_min) {
-            return Err(ConfigError::new("log_variance_min", self.log_variance_min, "a number in [-30, 30]"));
-        }
+        const LOGARITHM: Allowed<f64> = Allowed { test: |bound| (-30.0..=30.0).contains(bound), text: "[-30, 30]" };
+        validate("log_variance_min", &self.log_variance_min, &LOGARITHM)?;
         Ok(self)
     }
 }
