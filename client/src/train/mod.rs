@@ -24,4 +24,6 @@ pub use trainer::{Assignment, StepReport, Trained, Trainer};
 #[cfg(test)]
 mod algorithm_tests;
 #[cfg(test)]
+mod loss_memory_tests;
+#[cfg(test)]
 mod tests;

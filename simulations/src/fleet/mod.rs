@@ -18,6 +18,8 @@ mod population;
 mod references;
 
 #[cfg(test)]
+mod loss_memory_tests;
+#[cfg(test)]
 mod tests;
 
 pub use driver::{Fleet, FleetOptions};
