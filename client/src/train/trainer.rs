@@ -21,7 +21,7 @@ use super::order::{self, Order};
 use crate::catalogue::{kind_of, loss_of};
 use crate::data::{Share, SiteData};
 use crate::device::DeviceChoice;
-use crate::models::Blueprint;
+use crate::models::{Blueprint, ClosedForm, Target};
 use crate::task::regression::standardise;
 use crate::task::{Evaluation, Tally};
 
@@ -190,7 +190,10 @@ impl Trainer {
         let mut values = BTreeMap::new();
         let mut after = before.clone();
         let mut of_loss = None;
-        if steps == 0 {
+        if let Some(form) = self.blueprint.closed_form() {
+            self.sum_up(form, &site.train, delta)?;
+            after = holdout.map(|holdout| self.evaluate(delta, holdout)).transpose()?.map(|e| e.metrics);
+        } else if steps == 0 {
             delta.fill(0.0);
         } else {
             let (loss, remembered) = self.learn(task, &memory, &site.train, Steps { steps, lr }, delta, watch)?;
@@ -231,6 +234,29 @@ impl Trainer {
             Some(value) => Err(TrainError::Outputs { value: *value }),
             None => Ok(tally.add(&outputs, &batch.labels, &batch.targets)?),
         }
+    }
+
+    /// Writes the sums of a model in closed form over the samples of `share` to `out`: one pass, in f64.
+    fn sum_up(&self, form: &ClosedForm, share: &Share, out: &mut [f32]) -> Result<(), TrainError> {
+        let width = self.plan.task.outputs();
+        let mut sums = vec![0.0; out.len()];
+        let positions: Vec<u32> = (0..share.len() as u32).collect();
+        let mut batch = Batch::default();
+        for positions in positions.chunks(self.plan.train.batch.max(1) as usize) {
+            self.fill(share, positions, &mut batch)?;
+            if let Task::Regression { mean, std, .. } = &self.plan.task {
+                standardise(&mut batch.targets, mean, std);
+            }
+            for (sample, inputs) in batch.inputs.chunks_exact(self.inputs).enumerate() {
+                let target = match &self.plan.task {
+                    Task::Classification { .. } => Target::Class(batch.labels[sample] as usize),
+                    _ => Target::Numbers(&batch.targets[sample * width..(sample + 1) * width]),
+                };
+                form.add(&mut sums, inputs, target);
+            }
+        }
+        out.iter_mut().zip(sums).for_each(|(out, sum)| *out = sum as f32);
+        Ok(())
     }
 
     /// Trains, writes the trained parameters to `out`, and returns the mean loss per sample and what the loss remembers.

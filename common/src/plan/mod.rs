@@ -9,6 +9,7 @@
 
 mod aggregate;
 mod algorithm;
+mod closed_form;
 mod data;
 mod federation;
 mod reader;
@@ -22,6 +23,7 @@ mod units;
 
 pub use aggregate::{Aggregate, ServerOptimiser};
 pub use algorithm::{Algorithms, FedDecorr, FedDyn, FedLc, FedNtd, FedProx, FedSam, Moon, Scaffold};
+pub use closed_form::RIDGE_INPUTS_MAX;
 pub use data::{
     COLUMNS_MAX, CsvSource, DIGIT_ATTRIBUTES, DataPlan, Fit, INPUT_VALUES_MAX, IdxSource, Normalise, NpzSource,
     OnMissing, Source,

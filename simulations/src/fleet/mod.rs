@@ -18,6 +18,8 @@ mod population;
 mod references;
 
 #[cfg(test)]
+mod closed_form_tests;
+#[cfg(test)]
 mod loss_memory_tests;
 #[cfg(test)]
 mod tests;
