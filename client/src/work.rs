@@ -84,12 +84,13 @@ impl Work {
         Ok((Update { header, delta, control: trained.control.map(Buffer::from) }, trained.state))
     }
 
-    /// Measures `model` on the held-out samples; `None` where nothing is held out.
+    /// Measures what the site answers with the committed `model` of `round` and what it kept of its last round, on the
+    /// held-out samples; `None` where nothing is held out.
     ///
     /// # Errors
-    /// See [`Trainer::evaluate`].
-    pub fn evaluate(&self, model: &[f32]) -> Result<Option<Metrics>, TrainError> {
-        let holdout = self.data.holdout.as_ref();
-        holdout.map(|share| self.trainer.evaluate(model, share).map(|e| e.metrics)).transpose()
+    /// See [`Trainer::evaluate_at_site`].
+    pub fn evaluate(&self, round: RoundId, model: &[f32], state: &State) -> Result<Option<Metrics>, TrainError> {
+        let task = Assignment { round, client: self.client, model, control: None, state };
+        self.trainer.evaluate_at_site(&task, &self.data)
     }
 }

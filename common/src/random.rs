@@ -23,6 +23,10 @@ pub enum Purpose {
     Holdout,
     /// The order of samples in local training.
     Shuffle,
+    /// The order of samples in a site's training of a model of its own.
+    Personal,
+    /// Noise that makes views of samples.
+    Views,
     /// Which sites of a simulation are hostile, and what they draw.
     Attack,
 }
@@ -36,7 +40,9 @@ impl Purpose {
             Self::TestSplit => "test split",
             Self::Holdout => "holdout",
             Self::Shuffle => "shuffle",
+            Self::Personal => "personal",
             Self::Attack => "attack",
+            Self::Views => "views",
         }
     }
 }

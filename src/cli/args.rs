@@ -5,8 +5,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use serde::Deserialize;
+use serde::de::IntoDeserializer;
 use synod_client::device::DeviceChoice;
 use synod_common::ids::SiteName;
+use synod_losses::TaskKind;
 
 const EXIT_CODES: &str = "Exit codes: 0 done · 1 unexpected · 2 usage or configuration · 3 coordinator unreachable · \
 4 identity refused · 5 the run ended without its goal · 6 data or model does not fit · 130 interrupted";
@@ -280,9 +283,14 @@ pub(crate) struct ClientArgs {
 
 #[derive(Subcommand, Debug)]
 pub(crate) enum LossesCommand {
-    /// List the losses.
-    #[command(after_help = "Examples:\n  synod losses list\n  synod losses list --json")]
+    /// List the losses and what else the zoo has.
+    #[command(
+        after_help = "Examples:\n  synod losses list\n  synod losses list --task classification\n  synod losses list --json"
+    )]
     List {
+        /// Only what can be used for this task: classification, multi_label, regression, segmentation, …
+        #[arg(long, value_parser = task_kind)]
+        task: Option<TaskKind>,
         /// Print one JSON object.
         #[arg(long)]
         json: bool,
@@ -299,6 +307,10 @@ pub(crate) enum LossesCommand {
         /// The file.
         file: PathBuf,
     },
+}
+
+fn task_kind(text: &str) -> Result<TaskKind, serde::de::value::Error> {
+    TaskKind::deserialize(text.replace('-', "_").into_deserializer())
 }
 
 #[derive(Subcommand, Debug)]

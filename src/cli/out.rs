@@ -19,6 +19,11 @@ pub(crate) fn json(value: &impl serde::Serialize) {
     }
 }
 
+/// Width of the terminal that standard output goes to, if it goes to one.
+pub(crate) fn columns() -> Option<usize> {
+    terminal_size::terminal_size_of(std::io::stdout()).map(|(width, _)| usize::from(width.0))
+}
+
 /// Whether a person looks at standard error.
 pub(crate) fn is_watched() -> bool {
     std::io::stderr().is_terminal()

@@ -19,7 +19,7 @@ use super::display::Display;
 use super::exit::{Exit, OrExit, Outcome};
 use super::folder::{RunFolder, row};
 use super::host::{Central, RunHost};
-use super::simulate::{conclude, exit_of, load};
+use super::simulate::{conclude, exit_of, load, note_personal};
 use super::{out, plan_file, stop};
 
 /// Model-sized buffers kept for reuse.
@@ -36,6 +36,7 @@ pub(crate) fn run(args: &ServeArgs, quiet: bool) -> Outcome {
     };
     let folder = Arc::new(RunFolder::create(&RunFolder::choose(args.out.as_deref(), &plan.name), &plan)?);
     let display = Arc::new(Display::new(quiet));
+    note_personal(&plan, &display);
     let (recorder, shown, json) = (Arc::clone(&folder), Arc::clone(&display), args.json);
     let sink: Arc<dyn EventSink> = Arc::new(move |event: &RunEvent| {
         let stamped = recorder.record(event);

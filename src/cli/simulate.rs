@@ -19,6 +19,13 @@ use super::folder::{RunFolder, row};
 use super::host::RunHost;
 use super::{out, plan_file, stop};
 
+/// Says what the central evaluation measures where sites have models of their own.
+pub(super) fn note_personal(plan: &Plan, display: &Display) {
+    if let Some(personal) = &plan.personal {
+        display.say(format!("note: {}: {}", personal.name(), personal.central_note()));
+    }
+}
+
 pub(crate) fn run(args: &SimulateArgs, quiet: bool) -> Outcome {
     let plan = with_overrides(&plan_file::read(&args.plan)?, args)?;
     let runtime = stop::runtime()?;
@@ -28,6 +35,7 @@ pub(crate) fn run(args: &SimulateArgs, quiet: bool) -> Outcome {
     for note in &loaded.notes {
         display.say(format!("note: {note}"));
     }
+    note_personal(&plan, &display);
     let population = Population::new(&plan, &loaded).or_exit(Exit::Data)?;
     if let Some(attack) = plan.simulation.as_ref().and_then(|simulation| simulation.attack.as_ref()) {
         let names: Vec<_> = population.names().collect();

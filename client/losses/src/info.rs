@@ -1,6 +1,6 @@
 //! What the zoo knows about each loss, for listings, documentation and tests.
 
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::error::ConfigError;
 
@@ -17,7 +17,7 @@ pub trait Objective: Default + Clone + PartialEq + Serialize + DeserializeOwned 
 }
 
 /// What a model is trained for, as far as a loss cares.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum TaskKind {
@@ -25,8 +25,6 @@ pub enum TaskKind {
     Classification,
     /// Any number of classes per sample: `logits: [batch, classes]`, `targets: [batch, classes]` of 0 and 1.
     MultiLabel,
-    /// Classes with an order.
-    Ordinal,
     /// One or more real numbers per sample: `prediction: [batch, k * outputs]`, `target: [batch, outputs]`, where `k`
     /// is the loss' [`columns_per_output`](crate::regression::columns_per_output).
     Regression,
@@ -62,7 +60,6 @@ impl TaskKind {
         match self {
             Self::Classification => "logits and one label per sample",
             Self::MultiLabel => "logits and a 0 or 1 for each class",
-            Self::Ordinal => "logits and one ordered label per sample",
             Self::Regression => "predicted and true numbers",
             Self::Segmentation => "logits and one label per pixel",
             Self::Retrieval => "embeddings with labels or pairs",

@@ -1,7 +1,5 @@
 //! What the options of losses in several families share.
 
-use std::fmt::Display;
-
 use burn::tensor::{Tensor, TensorData};
 
 use crate::error::ConfigError;
@@ -44,6 +42,8 @@ pub(crate) const NON_POSITIVE: Allowed<f64> =
 pub(crate) const FINITE: Allowed<f64> = Allowed { test: |value| value.is_finite(), text: "finite" };
 /// A share that may be nothing or all.
 pub(crate) const SHARE: Allowed<f64> = Allowed { test: |value| (0.0..=1.0).contains(value), text: "[0, 1]" };
+/// A share that is not all.
+pub(crate) const SHARE_BELOW_ONE: Allowed<f64> = Allowed { test: |value| (0.0..1.0).contains(value), text: "[0, 1)" };
 /// A share that is neither nothing nor all.
 pub(crate) const INNER_SHARE: Allowed<f64> = Allowed { test: |value| *value > 0.0 && *value < 1.0, text: "(0, 1)" };
 /// A rate of an average: it must move.
@@ -125,30 +125,11 @@ macro_rules! objective {
 }
 pub(crate) use objective;
 
+/// Refuses an option that is not what is allowed.
 pub(crate) fn validate<T: std::fmt::Debug>(
     option: &'static str,
     value: &T,
     allowed: &Allowed<T>,
 ) -> Result<(), ConfigError> {
     if (allowed.test)(value) { Ok(()) } else { Err(ConfigError::new(option, format!("{value:?}"), allowed.text)) }
-}
-
-/// Checks that an option is finite and above 0.
-pub(crate) fn positive(option: &'static str, value: f64) -> Result<(), ConfigError> {
-    require(option, value, value.is_finite() && value > 0.0, "a finite number above 0")
-}
-
-/// Checks that an option is finite and at least 0.
-pub(crate) fn not_negative(option: &'static str, value: f64) -> Result<(), ConfigError> {
-    require(option, value, value.is_finite() && value >= 0.0, "a finite number of at least 0")
-}
-
-/// Refuses an option that is not as it must be.
-pub(crate) fn require(
-    option: &'static str,
-    value: impl Display,
-    holds: bool,
-    allowed: &'static str,
-) -> Result<(), ConfigError> {
-    if holds { Ok(()) } else { Err(ConfigError::new(option, value, allowed)) }
 }

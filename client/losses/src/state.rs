@@ -116,6 +116,13 @@ impl LossState {
         self
     }
 
+    /// Adds all columns of another loss that remembers at the same site. Of two columns with one name the other's stays.
+    #[must_use]
+    pub fn with_all(mut self, other: Self) -> Self {
+        self.columns.extend(other.columns);
+        self
+    }
+
     /// Adds a column with numbers of the site as a whole.
     #[must_use]
     pub fn with_site(mut self, name: &'static str, values: Vec<f32>) -> Self {

@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use synod_common::ids::{Digest, RoundId};
 use synod_common::state::{State, StateError};
 
-/// Most vectors that a site keeps, each as long as the model.
-const VECTORS_MAX: usize = 3;
+/// Most vectors that a site keeps, each as long as the model: of algorithms, and a model of its own.
+const VECTORS_MAX: usize = 4;
 /// Most numbers that a loss remembers of a sample, and of the site as a whole.
 const OF_A_SAMPLE_MAX: usize = 8;
 const OF_THE_SITE_MAX: usize = 1 << 20;

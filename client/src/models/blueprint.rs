@@ -1,7 +1,7 @@
 //! An architecture as a list of named layers: from it come layout, first values and files.
 
 use synod_common::blocks::{BlockKind, BlockSpec, Layout};
-use synod_common::plan::{Activation, Model, Plan};
+use synod_common::plan::{Activation, BlockRule, Model, Plan};
 
 use super::closed_form::{ClosedForm, NaiveBayes, Ridge};
 use super::error::ModelError;
@@ -143,6 +143,20 @@ impl Blueprint {
             Form::ClosedForm(form) => Some(form),
             _ => None,
         }
+    }
+
+    /// For each block in order whether `rule` names it.
+    pub(crate) fn members(&self, rule: &BlockRule) -> Vec<bool> {
+        let head = self.layers.len() - 1;
+        let of_layer = |(place, layer): (usize, &Layer)| {
+            let member = |block: BlockSpec| match rule {
+                BlockRule::Norm => matches!(layer.kind, LayerKind::Norm { .. }),
+                BlockRule::Head => place == head,
+                BlockRule::Named(patterns) => BlockRule::fits(patterns, &block.name),
+            };
+            layer.blocks().into_iter().map(member).collect::<Vec<_>>()
+        };
+        self.layers.iter().enumerate().flat_map(of_layer).collect()
     }
 
     /// Checks that `values` has as many values as the model.

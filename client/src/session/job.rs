@@ -74,6 +74,20 @@ fn clock() -> u64 {
     u64::try_from(START.get_or_init(Instant::now).elapsed().as_millis()).unwrap_or(u64::MAX)
 }
 
+/// What the site kept of the round that a task goes on from. If it is gone the site is told, and begins anew.
+fn kept_state(
+    key: JobKey,
+    last_counted: RoundId,
+    keeper: Option<&StateFolder>,
+    events: &mpsc::UnboundedSender<JobEvent>,
+) -> State {
+    let state = keeper.map_or_else(|| Ok(State::default()), |keeper| keeper.begin_from(last_counted));
+    state.unwrap_or_else(|error| {
+        let _ = events.send(JobEvent::StateLost { key, reason: error.to_string() });
+        State::default()
+    })
+}
+
 impl Job {
     /// Begins the training that `order` asks for, with and for what `keeper` holds. Without a keeper the plan's sites keep
     /// nothing.
@@ -94,11 +108,7 @@ impl Job {
                 }));
                 if cancelled.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
             };
-            let state = keeper.as_ref().map_or_else(|| Ok(State::default()), |keeper| keeper.begin_from(last_counted));
-            let state = state.unwrap_or_else(|error| {
-                let _ = events.send(JobEvent::StateLost { key, reason: error.to_string() });
-                State::default()
-            });
+            let state = kept_state(key, last_counted, keeper.as_deref(), events);
             let order = Order { round: key.round, model: &model, control: control.as_deref() };
             let trained = work.train(order, &state, delta, clock, &mut watch).map_err(|error| error.to_string());
             let kept = trained.and_then(|(update, state)| match &keeper {
@@ -113,16 +123,20 @@ impl Job {
         })
     }
 
-    /// Begins to measure `model`.
+    /// Begins to measure `model` with what `keeper` holds of `last_counted`.
     pub(super) fn evaluate(
         work: &Arc<Work>,
         key: JobKey,
         model: Buffer,
+        last_counted: RoundId,
+        keeper: Option<Arc<StateFolder>>,
         events: mpsc::UnboundedSender<JobEvent>,
     ) -> Self {
-        Self::spawn(work, key, events, move |work, _, _| match work.evaluate(&model) {
-            Ok(metrics) => Product::Evaluated { round: key.round, metrics },
-            Err(error) => Product::Failed { round: key.round, reason: error.to_string() },
+        Self::spawn(work, key, events, move |work, events, _| {
+            match work.evaluate(key.round, &model, &kept_state(key, last_counted, keeper.as_deref(), events)) {
+                Ok(metrics) => Product::Evaluated { round: key.round, metrics },
+                Err(error) => Product::Failed { round: key.round, reason: error.to_string() },
+            }
         })
     }
 

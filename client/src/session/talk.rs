@@ -130,7 +130,7 @@ impl<'a> Talk<'a> {
             let order = TrainingOrder { key, model, control, last_counted: task.last_counted, delta: pool.take() };
             Job::train(&work, order, keeper, events)
         } else {
-            Job::evaluate(&work, key, model, events)
+            Job::evaluate(&work, key, model, task.last_counted, keeper, events)
         });
         Ok(())
     }

@@ -2,15 +2,18 @@
 
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor, TensorData};
-use synod_common::plan::{Algorithms, MarginReduction, Optimiser, Plan};
+use synod_common::plan::{FedSam, MarginReduction, Optimiser, Plan};
+use synod_common::random::Purpose;
 use synod_losses::classification::softmax_objective;
 use synod_losses::regulariser::margin_control;
 use synod_losses::{LossConfig, LossError, Memory, Scratch, Targets, TaskKind, multilabel, regression};
 
-use super::algorithm::{Correction, SiteMemory, Terms, ascend, clip};
-use super::engine::{Batch, Engine, Learner, Predictor};
+use super::algorithm::{Correction, Pair, SiteMemory, Terms, Views, ascend, clip};
+use super::course::Accompanied;
+use super::engine::{Batch, Engine, Learner, Predictor, Start};
 use super::error::TrainError;
 use super::optimiser::Stepper;
+use super::personal::{Companion, freeze};
 use crate::catalogue::kind_of;
 use crate::device::reads_are_free;
 use crate::models::{Blueprint, Network, write_flat};
@@ -23,11 +26,11 @@ const READ_EVERY: u64 = 64;
 pub(super) struct BurnEngine {
     blueprint: Blueprint,
     kind: TaskKind,
+    seed: u64,
     loss: LossConfig,
     margin: Option<margin_control::Config>,
     optimiser: Optimiser,
     clip_norm: Option<f64>,
-    algorithms: Algorithms,
     /// Without recording: batches and evaluation.
     plain: Device,
     /// With recording: parameters in training.
@@ -44,9 +47,10 @@ impl BurnEngine {
         });
         let recording = device.clone().autodiff();
         let train = &plan.train;
-        let (optimiser, clip_norm, algorithms) = (train.optimiser, train.clip_norm, train.algorithm);
+        let (optimiser, clip_norm) = (train.optimiser, train.clip_norm);
         let kind = kind_of(&plan.task);
-        Self { blueprint, kind, loss, margin, optimiser, clip_norm, algorithms, plain: device, recording }
+        let seed = plan.seed;
+        Self { blueprint, kind, seed, loss, margin, optimiser, clip_norm, plain: device, recording }
     }
 
     /// The inputs of a batch on the device. The buffer itself becomes the tensor where the device is the CPU.
@@ -96,14 +100,25 @@ impl BurnEngine {
 }
 
 impl Engine for BurnEngine {
-    fn learner(&self, memory: &SiteMemory<'_>, class_counts: &[u64]) -> Result<Box<dyn Learner + '_>, TrainError> {
-        let (algorithms, model, plain) = (&self.algorithms, memory.received(), &self.plain);
+    fn learner(&self, memory: &SiteMemory<'_>, start: &Start<'_>) -> Result<Box<dyn Learner + '_>, TrainError> {
+        let (algorithms, received, plain) = (memory.algorithms(), memory.received(), &self.plain);
+        let network = |model: &[f32]| Network::new(&self.blueprint, model, &self.recording);
+        let companion = |with: Accompanied<'_>| {
+            let stepper = Stepper::new(self.optimiser);
+            network(with.own).map(|own| Companion::new(own, stepper, with.alpha, with.adapts))
+        };
         Ok(Box::new(BurnLearner {
             engine: self,
-            network: Some(Network::new(&self.blueprint, model, &self.recording)?),
-            terms: Terms::new(algorithms, &self.blueprint, model, memory.previous, class_counts, plain)?,
-            correction: Correction::new(algorithms.pull(), memory.offset(), model, plain),
+            network: Some(network(start.model)?),
+            fedsam: algorithms.fedsam.filter(|fedsam| fedsam.rho != 0.0),
+            terms: Terms::new(algorithms, &self.blueprint, received, memory.previous, start.class_counts, plain)?,
+            correction: Correction::new(algorithms.pull(), memory.offset(), received, plain),
             stepper: Stepper::new(self.optimiser),
+            frozen: Vec::new(),
+            companion: start.accompanied.map(companion).transpose()?,
+            views: algorithms
+                .isogclr
+                .and_then(|options| Views::new(&options, memory.stream(self.seed, Purpose::Views))),
             losses: Vec::new(),
         }))
     }
@@ -122,9 +137,14 @@ struct BurnLearner<'a> {
     engine: &'a BurnEngine,
     /// Empty only while the optimiser rebuilds it.
     network: Option<Network>,
+    fedsam: Option<FedSam>,
     terms: Terms,
     correction: Option<Correction>,
     stepper: Stepper,
+    /// For each block whether it keeps its values; empty where all move.
+    frozen: Vec<bool>,
+    companion: Option<Companion>,
+    views: Option<Views>,
     /// Losses on the device, not read yet.
     losses: Vec<Tensor<1>>,
 }
@@ -140,15 +160,48 @@ impl BurnLearner<'_> {
         network: &Network,
         inputs: &Tensor<2>,
         targets: &Targets,
-        memory: Option<&mut Memory<'_>>,
+        views: Option<&Pair>,
+        mut memory: Option<&mut Memory<'_>>,
     ) -> Result<(Tensor<1>, GradientsParams), TrainError> {
         let features = network.features(inputs.clone());
         let outputs = network.head(features.clone());
         let calibrated = self.terms.calibrate(outputs.clone());
-        let loss = self.engine.objective(calibrated, targets, memory)?;
-        let loss = self.terms.add(loss, inputs, &features, &outputs, targets);
-        let gradients = GradientsParams::from_grads(loss.backward(), network);
+        let loss = self.engine.objective(calibrated, targets, memory.as_deref_mut())?;
+        let mut loss = self.terms.add(loss, inputs, &features, &outputs, targets);
+        if let (Some(contrast), Some(views), Some(memory)) = (&self.views, views, memory) {
+            loss = contrast.add(loss, network, views, memory)?;
+        }
+        let mut gradients = GradientsParams::from_grads(loss.backward(), network);
+        freeze(network, &mut gradients, &self.frozen);
         Ok((loss.inner(), gradients))
+    }
+}
+
+impl BurnLearner<'_> {
+    /// A step of the accompanying model, where there is one, before the shared one moves.
+    fn step_companion(
+        &mut self,
+        inputs: &Tensor<2>,
+        targets: &Targets,
+        views: Option<&Pair>,
+        lr: f64,
+        memory: Option<&Memory<'_>>,
+    ) -> Result<(), TrainError> {
+        let Some(mut companion) = self.companion.take() else { return Ok(()) };
+        let mixed = companion.mixed(self.network());
+        // What a loss remembers is of the shared model.
+        let mut scratch = memory.map(Memory::to_scratch);
+        let mut memory = scratch.as_mut().map(Scratch::memory);
+        let (_, gradients) = self.differentiate(&mixed, inputs, targets, views, memory.as_mut())?;
+        let clip_norm = self.engine.clip_norm;
+        let finish = |network: &Network, gradients: &mut GradientsParams| {
+            if let Some(norm_max) = clip_norm {
+                clip(network, gradients, norm_max);
+            }
+        };
+        companion.step(self.network(), gradients, lr, finish).map_err(|reason| TrainError::Failed { reason })?;
+        self.companion = Some(companion);
+        Ok(())
     }
 }
 
@@ -157,13 +210,16 @@ impl Learner for BurnLearner<'_> {
         let engine = self.engine;
         let inputs = engine.inputs(batch);
         let targets = engine.targets(batch);
-        let (loss, mut gradients) = self.differentiate(self.network(), &inputs, &targets, memory.as_mut())?;
-        if let Some(fedsam) = engine.algorithms.fedsam.filter(|fedsam| fedsam.rho != 0.0) {
+        let views = self.views.as_mut().and_then(|views| views.draw(&inputs));
+        let views = views.as_ref();
+        let (loss, mut gradients) = self.differentiate(self.network(), &inputs, &targets, views, memory.as_mut())?;
+        self.step_companion(&inputs, &targets, views, lr, memory.as_ref())?;
+        if let Some(fedsam) = self.fedsam {
             // What a loss remembers is of the model itself, not of its worst neighbour.
             let worst = ascend(self.network().clone(), &gradients, fedsam.rho);
             let mut scratch = memory.as_ref().map(Memory::to_scratch);
             let mut memory = scratch.as_mut().map(Scratch::memory);
-            gradients = self.differentiate(&worst, &inputs, &targets, memory.as_mut())?.1;
+            gradients = self.differentiate(&worst, &inputs, &targets, views, memory.as_mut())?.1;
         }
         if let Some(correction) = &self.correction {
             correction.apply(self.network(), &mut gradients);
@@ -174,6 +230,10 @@ impl Learner for BurnLearner<'_> {
         self.losses.push(loss);
         self.network = self.network.take().map(|network| self.stepper.step(network, gradients, lr));
         Ok(())
+    }
+
+    fn freeze(&mut self, frozen: &[bool]) {
+        self.frozen = frozen.to_vec();
     }
 
     fn losses(&mut self) -> Result<Vec<f64>, TrainError> {
@@ -187,6 +247,13 @@ impl Learner for BurnLearner<'_> {
 
     fn write(&self, out: &mut [f32]) -> Result<(), TrainError> {
         write_flat(self.network(), out).map_err(|reason| TrainError::Failed { reason })
+    }
+
+    fn own(&self, length: usize) -> Result<(Vec<f32>, f64), TrainError> {
+        let mut own = vec![0.0; length];
+        let Some(companion) = &self.companion else { return Ok((own, 0.0)) };
+        write_flat(companion.network(), &mut own).map_err(|reason| TrainError::Failed { reason })?;
+        Ok((own, companion.alpha))
     }
 }
 

@@ -5,6 +5,7 @@
 use synod_losses::Memory;
 
 use super::algorithm::SiteMemory;
+use super::course::Accompanied;
 use super::error::TrainError;
 
 /// Samples of one step. An engine may take the buffers; whoever fills a batch clears and fills them anew.
@@ -18,10 +19,20 @@ pub(super) struct Batch {
     pub(super) targets: Vec<f32>,
 }
 
+/// Where a training begins.
+pub(super) struct Start<'a> {
+    /// The model, `[layout.len()]`.
+    pub(super) model: &'a [f32],
+    /// A second one that trains along.
+    pub(super) accompanied: Option<Accompanied<'a>>,
+    /// Training samples of each class at the site, where an algorithm asks for them.
+    pub(super) class_counts: &'a [u64],
+}
+
 /// Does the arithmetic of one plan's model on one device.
 pub(super) trait Engine: Send + Sync {
-    /// A learner that begins the round of `memory` at a site with `class_counts` training samples of each class.
-    fn learner(&self, memory: &SiteMemory<'_>, class_counts: &[u64]) -> Result<Box<dyn Learner + '_>, TrainError>;
+    /// A learner that begins at `start` in the round of `memory`, with the algorithms of the latter.
+    fn learner(&self, memory: &SiteMemory<'_>, start: &Start<'_>) -> Result<Box<dyn Learner + '_>, TrainError>;
 
     /// A predictor with the parameters `model`.
     fn predictor(&self, model: &[f32]) -> Result<Box<dyn Predictor + '_>, TrainError>;
@@ -38,11 +49,17 @@ pub(super) trait Learner {
     /// `memory` is there for a loss that remembers, and is of the batch's samples.
     fn step(&mut self, batch: &mut Batch, lr: f64, memory: Option<Memory<'_>>) -> Result<(), TrainError>;
 
+    /// From now on the blocks that `frozen` names, each by its place in the layout, keep their values.
+    fn freeze(&mut self, frozen: &[bool]);
+
     /// The mean loss of each step since the last call, in order. Waits for the device.
     fn losses(&mut self) -> Result<Vec<f64>, TrainError>;
 
     /// Copies the parameters to `out`. Waits for the device.
     fn write(&self, out: &mut [f32]) -> Result<(), TrainError>;
+
+    /// The `length` parameters of the accompanying model, and its part in the mixture. Waits for the device.
+    fn own(&self, length: usize) -> Result<(Vec<f32>, f64), TrainError>;
 }
 
 /// A model that answers.

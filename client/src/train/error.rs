@@ -43,6 +43,12 @@ pub enum TrainError {
         /// Values it has.
         found: usize,
     },
+    /// No block of the model is to stay at the site.
+    #[error("no block of the model has a name that `personal.blocks.keep` lists; its blocks are {names}")]
+    NoBlock {
+        /// All blocks of the model.
+        names: String,
+    },
     /// A label names a class that the task does not have.
     #[error("label {label} is not in 0..{classes}, the classes of the task; correct the label or `task.classes`")]
     Label {

@@ -1,9 +1,11 @@
 //! What the plan's loss remembers of a site, as a part of what the site keeps from round to round: the columns of its
 //! state are vectors called `loss.NAME`.
 
+use synod_common::plan::Algorithms;
 use synod_common::state::State;
 use synod_losses::{Facts, LossConfig, LossState};
 
+use super::algorithm::views_initial;
 use super::error::TrainError;
 use crate::data::Share;
 
@@ -13,18 +15,24 @@ fn name(column: &str) -> String {
     format!("{PREFIX}{column}")
 }
 
-/// The state to train on: what `kept` has of it, or the first one. `None` if the loss remembers nothing.
+/// The state to train on: what `kept` has of it, or the first one. `None` if neither the loss nor iSogCLR remembers anything.
 ///
 /// # Errors
 /// When what is kept is of another loss or of other data.
 pub(super) fn restore(
     loss: &LossConfig,
+    algorithms: &Algorithms,
     share: &Share,
     classes: usize,
     kept: &State,
 ) -> Result<Option<LossState>, TrainError> {
-    let Some(remembering) = loss.remembering() else { return Ok(None) };
-    let mut state = remembering.initial(&Facts::new(share.len(), &share.class_counts(classes)));
+    let of_loss = loss.remembering().map(|loss| loss.initial(&Facts::new(share.len(), &share.class_counts(classes))));
+    let of_views = algorithms.isogclr.map(|options| views_initial(&options, share.len()));
+    let mut state = match (of_loss, of_views) {
+        (Some(of_loss), Some(of_views)) => of_loss.with_all(of_views),
+        (Some(state), None) | (None, Some(state)) => state,
+        (None, None) => return Ok(None),
+    };
     let known = state.columns().any(|(column, _)| kept.vector(&name(column)).is_some());
     if known {
         state.restore(|column| kept.vector(&name(column)))?;

@@ -10,11 +10,14 @@
 
 mod algorithm;
 mod burn_engine;
+mod course;
 mod engine;
 mod error;
 mod loss_memory;
 mod optimiser;
 mod order;
+mod personal;
+mod sums;
 mod trainer;
 
 pub use crate::task::Evaluation;

@@ -8,37 +8,36 @@ use synod_common::blocks::Layout;
 use synod_common::ids::{ClientId, Digest, RoundId};
 use synod_common::metrics::Metrics;
 use synod_common::plan::{Plan, Task};
-use synod_common::random::{Purpose, stream};
+use synod_common::random::Purpose;
 use synod_common::state::State;
-use synod_losses::{LossConfig, LossState, Memory};
+use synod_losses::LossConfig;
 
 use super::algorithm::{Remembered, SiteMemory};
 use super::burn_engine::BurnEngine;
+use super::course::{self, Course};
 use super::engine::{Batch, Engine, Predictor};
 use super::error::TrainError;
 use super::loss_memory;
-use super::order::{self, Order};
+use super::order;
+use super::personal::Personalisation;
 use crate::catalogue::{kind_of, loss_of};
 use crate::data::{Share, SiteData};
 use crate::device::DeviceChoice;
-use crate::models::{Blueprint, ClosedForm, Target};
-use crate::task::regression::standardise;
+use crate::models::Blueprint;
 use crate::task::{Evaluation, Tally};
-
-/// Most reports of progress in one round.
-const REPORTS_MAX: u64 = 20;
 
 /// Trains and evaluates the model of one plan on one device. Share it among threads behind an `Arc`: training
 /// changes nothing in it but what a loss remembers of the site that trains.
 pub struct Trainer {
-    plan: Arc<Plan>,
+    pub(super) plan: Arc<Plan>,
     plan_digest: Digest,
     layout_digest: Digest,
-    blueprint: Blueprint,
-    loss: LossConfig,
-    engine: Box<dyn Engine>,
+    pub(super) blueprint: Blueprint,
+    pub(super) personal: Personalisation,
+    pub(super) loss: LossConfig,
+    pub(super) engine: Box<dyn Engine>,
     /// Values of one sample.
-    inputs: usize,
+    pub(super) inputs: usize,
 }
 
 /// What a site is to train, and what it brings along.
@@ -54,13 +53,6 @@ pub struct Assignment<'a> {
     pub control: Option<&'a [f32]>,
     /// What the site kept of its last round; empty in its first.
     pub state: &'a State,
-}
-
-/// Local steps of a round and their learning rate.
-#[derive(Clone, Copy)]
-struct Steps {
-    steps: u64,
-    lr: f64,
 }
 
 /// How far local training is.
@@ -83,12 +75,12 @@ pub struct Trained {
     pub steps: u64,
     /// Mean loss of the received model over the training samples, without margin control, where the plan asks for it.
     pub loss_before: Option<f64>,
-    /// The received model on the held-out samples, in rounds in which sites measure.
+    /// What the site answers with the received model, on the held-out samples, in rounds in which sites measure.
     pub before: Option<Metrics>,
     /// `loss`: the mean per sample over all steps, with margin control and the terms of algorithms if the plan has them.
     /// Absent without steps.
     pub train: Metrics,
-    /// The trained model on the held-out samples, in rounds in which sites measure.
+    /// What it answers with the trained model, on the same samples.
     pub after: Option<Metrics>,
     /// What the site keeps for its next round, if this update counts.
     pub state: State,
@@ -117,10 +109,11 @@ impl Trainer {
             return Err(loss.unfit(kind).into());
         }
         let blueprint = Blueprint::new(&plan)?;
+        let personal = Personalisation::new(&plan, &blueprint)?;
         let engine = Box::new(BurnEngine::new(&plan, blueprint.clone(), loss.clone(), device.open()?));
         let inputs = plan.data.input_values();
         let (plan_digest, layout_digest) = (plan.digest(), blueprint.layout().digest());
-        Ok(Self { plan, plan_digest, layout_digest, blueprint, loss, engine, inputs })
+        Ok(Self { plan, plan_digest, layout_digest, blueprint, personal, loss, engine, inputs })
     }
 
     /// The blocks of the model.
@@ -141,10 +134,11 @@ impl Trainer {
         self.layout_digest
     }
 
-    /// Whether a site keeps something from one of its rounds to the next: algorithms with a state, or a loss that remembers.
+    /// Whether a site keeps something from one of its rounds to the next: algorithms with a
+    /// state, a model of its own, or a loss that remembers.
     #[must_use]
     pub fn keeps_state(&self) -> bool {
-        self.plan.train.algorithm.has_site_state() || self.loss.remembering().is_some()
+        self.plan.has_site_state() || self.loss.remembering().is_some()
     }
 
     /// First values of the model, as [`initial`](crate::models::initial()).
@@ -169,39 +163,51 @@ impl Trainer {
         delta: &mut [f32],
         watch: &mut dyn FnMut(StepReport) -> ControlFlow<()>,
     ) -> Result<Trained, TrainError> {
-        let (global, train) = (task.model, &self.plan.train);
-        self.blueprint.check(global)?;
-        if delta.len() != global.len() {
-            return Err(TrainError::Buffer { expected: global.len(), found: delta.len() });
+        let (received, train) = (task.model, &self.plan.train);
+        self.blueprint.check(received)?;
+        if delta.len() != received.len() {
+            return Err(TrainError::Buffer { expected: received.len(), found: delta.len() });
         }
-        let memory = SiteMemory::new(&train.algorithm, task)?;
+        let start = self.personal.start(received, task.state)?;
+        // To the algorithms, the blocks that stay at the site are as good as received.
+        let begun = Assignment { model: &start, ..*task };
+        let memory = SiteMemory::new(&train.algorithm, &begun)?;
         let samples = site.train.len() as u64;
         if samples == 0 {
             return Err(TrainError::Empty);
         }
-        let holdout = site.holdout.as_ref().filter(|_| self.plan.evaluate.sites_in(task.round.0));
-        let before = holdout.map(|holdout| self.evaluate(global, holdout)).transpose()?.map(|e| e.metrics);
+        let measured = site.holdout.is_some() && self.plan.evaluate.sites_in(task.round.0);
+        let measure = |task: &Assignment<'_>| if measured { self.evaluate_at_site(task, site) } else { Ok(None) };
+        let before = measure(task)?;
         let loss_before = match train.loss_before {
-            true => self.evaluate(global, &site.train)?.metrics.get("loss"),
+            true => self.evaluate(&start, &site.train)?.metrics.get("loss"),
             false => None,
         };
+        // What moves of the shared blocks: steps in which only others move do not count.
         let steps = order::steps(train, site.train.len());
-        let lr = train.optimiser.lr() * train.schedule.factor(task.round.0, u64::from(self.plan.rounds));
+        let lr = self.lr(task.round);
+        let phases = self.personal.phases(steps, self.pass(site));
         let mut values = BTreeMap::new();
-        let mut after = before.clone();
+        let accompanied = self.personal.accompanied(received, task.state)?;
+        let mut own = accompanied.map(|with| (with.own.to_vec(), with.alpha));
+        let mut local = self.personal.local_values(&start);
         let mut of_loss = None;
+        let trained;
         if let Some(form) = self.blueprint.closed_form() {
             self.sum_up(form, &site.train, delta)?;
-            after = holdout.map(|holdout| self.evaluate(delta, holdout)).transpose()?.map(|e| e.metrics);
-        } else if steps == 0 {
+            trained = measured.then(|| delta.to_vec());
+        } else if course::steps(&phases) == 0 {
+            trained = measured.then(|| start.to_vec());
             delta.fill(0.0);
         } else {
-            let (loss, remembered) = self.learn(task, &memory, &site.train, Steps { steps, lr }, delta, watch)?;
-            of_loss = remembered;
-            values.insert("loss".to_owned(), loss);
-            after = holdout.map(|holdout| self.evaluate(delta, holdout)).transpose()?.map(|e| e.metrics);
-            for (delta, global) in delta.iter_mut().zip(global) {
-                *delta -= global;
+            let course = Course { start: &start, accompanied, phases: &phases, lr, purpose: Purpose::Shuffle };
+            let learned = self.learn(&begun, &memory, &site.train, &course, delta, watch)?;
+            values.insert("loss".to_owned(), learned.loss);
+            (of_loss, own) = (learned.of_loss, learned.own);
+            local = self.personal.local_values(delta);
+            trained = measured.then(|| delta.to_vec());
+            for (delta, start) in delta.iter_mut().zip(start.iter()) {
+                *delta -= start;
             }
         }
         let Remembered { mut state, control } = memory.after(delta, steps, lr);
@@ -209,7 +215,27 @@ impl Trainer {
             Some(of_loss) => loss_memory::keep(&of_loss, &mut state)?,
             None => loss_memory::carry(task.state, &mut state)?,
         }
+        self.personal.retain(local, delta, &mut state);
+        if let Some((own, alpha)) = own {
+            self.personal.keep(own, Some(alpha), &mut state);
+        }
+        self.ditto(task, site, &mut state, watch)?;
+        let after = match &trained {
+            Some(trained) => measure(&Assignment { model: trained, state: &state, ..*task })?,
+            None => None,
+        };
         Ok(Trained { samples, steps, loss_before, before, train: Metrics { samples, values }, after, state, control })
+    }
+
+    /// The learning rate of `round`.
+    pub(super) fn lr(&self, round: RoundId) -> f64 {
+        let train = &self.plan.train;
+        train.optimiser.lr() * train.schedule.factor(round.0, u64::from(self.plan.rounds))
+    }
+
+    /// Steps of one pass over the site's training samples.
+    pub(super) fn pass(&self, site: &SiteData) -> u64 {
+        (site.train.len() as u64).div_ceil(u64::from(self.plan.train.batch.max(1)))
     }
 
     /// Metrics of the parameters `model` on `share`, without margin control.
@@ -236,91 +262,8 @@ impl Trainer {
         }
     }
 
-    /// Writes the sums of a model in closed form over the samples of `share` to `out`: one pass, in f64.
-    fn sum_up(&self, form: &ClosedForm, share: &Share, out: &mut [f32]) -> Result<(), TrainError> {
-        let width = self.plan.task.outputs();
-        let mut sums = vec![0.0; out.len()];
-        let positions: Vec<u32> = (0..share.len() as u32).collect();
-        let mut batch = Batch::default();
-        for positions in positions.chunks(self.plan.train.batch.max(1) as usize) {
-            self.fill(share, positions, &mut batch)?;
-            if let Task::Regression { mean, std, .. } = &self.plan.task {
-                standardise(&mut batch.targets, mean, std);
-            }
-            for (sample, inputs) in batch.inputs.chunks_exact(self.inputs).enumerate() {
-                let target = match &self.plan.task {
-                    Task::Classification { .. } => Target::Class(batch.labels[sample] as usize),
-                    _ => Target::Numbers(&batch.targets[sample * width..(sample + 1) * width]),
-                };
-                form.add(&mut sums, inputs, target);
-            }
-        }
-        out.iter_mut().zip(sums).for_each(|(out, sum)| *out = sum as f32);
-        Ok(())
-    }
-
-    /// Trains, writes the trained parameters to `out`, and returns the mean loss per sample and what the loss remembers.
-    fn learn(
-        &self,
-        task: &Assignment<'_>,
-        memory: &SiteMemory<'_>,
-        share: &Share,
-        Steps { steps, lr }: Steps,
-        out: &mut [f32],
-        watch: &mut dyn FnMut(StepReport) -> ControlFlow<()>,
-    ) -> Result<(f64, Option<LossState>), TrainError> {
-        let (round, train) = (task.round, &self.plan.train);
-        let samples = u32::try_from(share.len()).unwrap_or(u32::MAX);
-        let mut order = Order::new(samples, train.batch, stream(self.plan.seed, round, task.client, Purpose::Shuffle));
-        let class_counts = match train.algorithm.fedlc {
-            Some(_) => share.class_counts(self.plan.task.outputs()),
-            None => Vec::new(),
-        };
-        let mut learner = self.engine.learner(memory, &class_counts)?;
-        let mut state = loss_memory::restore(&self.loss, share, self.plan.task.classes(), task.state)?;
-        let (read_every, report_every) = (self.engine.read_every(), steps.div_ceil(REPORTS_MAX));
-        let mut batch = Batch::default();
-        // Samples of each step whose loss is not read yet.
-        let mut unread = Vec::new();
-        let (mut seen, mut sum) = (0.0_f64, 0.0_f64);
-        for step in 1..=steps {
-            if let (Some(remembering), Some(state)) = (self.loss.remembering(), &mut state)
-                && order.begins_pass()
-            {
-                remembering.begin_pass(state);
-            }
-            let positions = order.next_batch();
-            self.fill(share, positions, &mut batch)?;
-            if let Task::Regression { mean, std, .. } = &self.plan.task {
-                standardise(&mut batch.targets, mean, std);
-            }
-            unread.push(positions.len());
-            learner.step(&mut batch, lr, state.as_mut().map(|state| Memory::new(state, positions)))?;
-            let report = step % report_every == 0 || step == steps;
-            if !report && (unread.len() as u64) < read_every {
-                continue;
-            }
-            let first = step + 1 - unread.len() as u64;
-            for (step, (loss, samples)) in (first..).zip(learner.losses()?.into_iter().zip(unread.drain(..))) {
-                if !loss.is_finite() {
-                    return Err(TrainError::Diverged { round, step, steps, loss, lr });
-                }
-                seen += samples as f64;
-                sum += samples as f64 * loss;
-            }
-            if report && watch(StepReport { step, steps, loss: sum / seen }).is_break() && step < steps {
-                return Err(TrainError::Stopped { step, steps });
-            }
-        }
-        learner.write(out)?;
-        match out.iter().position(|value| !value.is_finite()) {
-            Some(index) => Err(TrainError::NotFinite { round, index, steps, lr }),
-            None => Ok((sum / seen, state)),
-        }
-    }
-
     /// Gathers samples into `batch` and checks that they fit the plan.
-    fn fill(&self, share: &Share, positions: &[u32], batch: &mut Batch) -> Result<(), TrainError> {
+    pub(super) fn fill(&self, share: &Share, positions: &[u32], batch: &mut Batch) -> Result<(), TrainError> {
         let expected = self.inputs;
         // An engine that took the buffer gets another of the right size at once, not one that grows to it.
         batch.inputs.clear();

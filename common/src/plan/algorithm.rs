@@ -26,6 +26,9 @@ pub struct Algorithms {
     /// Features near those of the received model, away from those of the site's last one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub moon: Option<Moon>,
+    /// Contrast between two views of a sample.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub isogclr: Option<IsoGclr>,
     /// Control variates at the sites and at the coordinator.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scaffold: Option<Scaffold>,
@@ -82,6 +85,22 @@ pub struct Moon {
     pub tau: f64,
 }
 
+/// iSogCLR (Qiu et al. 2023): adds `weight` times a contrast between the features of two noisy views of each sample, whose
+/// temperature belongs to the sample. What is not here is as in the paper.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct IsoGclr {
+    /// Weight, at least 0; 0 is FedAvg.
+    pub weight: f64,
+    /// Standard deviation of the Gaussian noise that makes a view of an input.
+    pub noise: f64,
+    /// Distance from uniform that negatives may have.
+    pub rho: f64,
+    /// Step size of temperatures.
+    pub eta: f64,
+    /// Temperature of samples never seen, between 0.05 and 1.
+    pub tau_initial: f64,
+}
+
 /// SCAFFOLD (Karimireddy et al. 2020), option II. It has no options: the coordinator's step is `aggregate.server_lr`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Scaffold {}
@@ -110,6 +129,7 @@ impl Algorithms {
             ("fedsam", self.fedsam.is_some()),
             ("feddecorr", self.feddecorr.is_some()),
             ("moon", self.moon.is_some()),
+            ("isogclr", self.isogclr.is_some()),
             ("scaffold", self.scaffold.is_some()),
             ("feddyn", self.feddyn.is_some()),
         ];
@@ -125,7 +145,7 @@ impl Algorithms {
     /// Whether sites keep something from one round to the next.
     #[must_use]
     pub fn has_site_state(&self) -> bool {
-        self.moon.is_some() || self.scaffold.is_some() || self.feddyn.is_some()
+        self.moon.is_some() || self.scaffold.is_some() || self.feddyn.is_some() || self.isogclr.is_some()
     }
 
     /// Whether tasks and updates carry a control variate beside the model.
@@ -143,6 +163,13 @@ impl Algorithms {
             fedsam: options(&mut s, "fedsam", |o| FedSam { rho: weight(o, "rho", 0.05) }),
             feddecorr: options(&mut s, "feddecorr", |o| FedDecorr { beta: weight(o, "beta", 0.1) }),
             moon: options(&mut s, "moon", |o| Moon { mu: weight(o, "mu", 1.0), tau: temperature(o, 0.5) }),
+            isogclr: options(&mut s, "isogclr", |o| IsoGclr {
+                weight: weight(o, "weight", 0.1),
+                noise: weight(o, "noise", 0.1),
+                rho: o.number("rho", 0.4, -100.0..=100.0),
+                eta: o.number("eta", 0.03, 1e-6..=10.0),
+                tau_initial: o.number("tau_initial", 0.1, 0.05..=1.0),
+            }),
             scaffold: options(&mut s, "scaffold", |_| Scaffold {}),
             feddyn: options(&mut s, "feddyn", |o| FedDyn { alpha: o.number("alpha", 0.01, 1e-6..=1e3) }),
         };

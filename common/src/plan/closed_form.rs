@@ -46,6 +46,8 @@ pub(super) fn check_closed_form(plan: &Plan, problems: &Problems) {
     require(once, "train", "looks at each sample once", "leave out epochs and steps");
     let plain = train.clip_norm.is_none() && train.margin_control.is_none() && train.algorithm.is_empty();
     require(plain, "train", "is not trained in steps", "leave out clip_norm, margin_control and algorithm");
+    let help = "leave out [personal]";
+    require(plan.personal.is_none(), "personal", "is the same for every site", help);
     let loss = plan.task.default_loss();
     let help = format!("leave out [train.loss], or name `{loss}`");
     require(train.loss.name == loss, "train.loss", "has no loss of its own, this one only measures it", &help);
@@ -104,6 +106,7 @@ mod tests {
             ("train.margin_control = {}\n", "train: the model `ridge` is not"),
             ("train.algorithm.fedprox = {}\n", "train: the model `ridge` is not"),
             ("train.loss.focal = {}\n", "train.loss: "),
+            ("personal.apfl = {}\n", "personal: "),
             ("name = \"wide\"\n", "model.ridge: samples have 2049"),
         ] {
             refused("ridge", &format!("rounds = 1\naggregate.strategy = \"sum\"\n{CLASSES}{extra}"), path);

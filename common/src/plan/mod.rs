@@ -12,6 +12,7 @@ mod algorithm;
 mod closed_form;
 mod data;
 mod federation;
+mod personal;
 mod reader;
 mod resolved;
 mod strategies;
@@ -22,13 +23,14 @@ mod train;
 mod units;
 
 pub use aggregate::{Aggregate, ServerOptimiser};
-pub use algorithm::{Algorithms, FedDecorr, FedDyn, FedLc, FedNtd, FedProx, FedSam, Moon, Scaffold};
+pub use algorithm::{Algorithms, FedDecorr, FedDyn, FedLc, FedNtd, FedProx, FedSam, IsoGclr, Moon, Scaffold};
 pub use closed_form::RIDGE_INPUTS_MAX;
 pub use data::{
     COLUMNS_MAX, CsvSource, DIGIT_ATTRIBUTES, DataPlan, Fit, INPUT_VALUES_MAX, IdxSource, Normalise, NpzSource,
     OnMissing, Source,
 };
 pub use federation::{Attack, Evaluate, OnTooFew, Partition, RoundPlan, SITES_MAX, Screening, Simulation};
+pub use personal::{BlockRule, FineTune, Moves, Personal};
 pub use reader::Problem;
 pub use resolved::{AnyLoss, Catalogue, PLAN_BYTES_MAX, Plan, PlanError, Refusal};
 pub use strategies::{OptionInfo, STRATEGIES, StrategyFamily, StrategyInfo};

@@ -6,6 +6,7 @@ use toml::de::DeTable;
 use super::aggregate::Aggregate;
 use super::data::DataPlan;
 use super::federation::{Evaluate, RoundPlan, Screening, Simulation};
+use super::personal::Personal;
 use super::reader::{Problem, Problems, Section};
 use super::task::Task;
 use super::together::check_together;
@@ -32,6 +33,9 @@ pub struct Plan {
     pub data: DataPlan,
     /// How a client trains.
     pub train: Train,
+    /// How sites come to models of their own; absent: one model for all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub personal: Option<Personal>,
     /// How updates become the next model.
     pub aggregate: Aggregate,
     /// Who takes part in a round and how long it may take.
@@ -130,6 +134,12 @@ impl Plan {
         toml::to_string(self).expect("a plan has only values that TOML can hold")
     }
 
+    /// Whether sites keep something from one of their rounds to the next.
+    #[must_use]
+    pub fn has_site_state(&self) -> bool {
+        self.train.algorithm.has_site_state() || self.personal.as_ref().is_some_and(Personal::has_site_state)
+    }
+
     /// The identity of the run: the digest of the canonical text.
     #[must_use]
     pub fn digest(&self) -> Digest {
@@ -155,6 +165,7 @@ fn read_root<'p>(mut root: Section<'p, '_>, problems: &'p Problems, catalogue: &
     }
     let data = DataPlan::read(root.section("data"), task.as_ref());
     let train = Train::read(section_or_empty(&mut root, problems, "train"), task.as_ref(), catalogue);
+    let personal = Personal::read(&mut root);
     let aggregate = Aggregate::read(section_or_empty(&mut root, problems, "aggregate"));
     let round = RoundPlan::read(section_or_empty(&mut root, problems, "round"));
     let screening = Screening::read(section_or_empty(&mut root, problems, "screening"));
@@ -169,6 +180,7 @@ fn read_root<'p>(mut root: Section<'p, '_>, problems: &'p Problems, catalogue: &
         model: model?,
         data: data?,
         train: train?,
+        personal,
         aggregate,
         round,
         screening,

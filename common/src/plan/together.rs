@@ -120,6 +120,7 @@ pub(super) fn check_together(plan: &Plan, problems: &Problems) {
     check_strategy(plan, problems);
     check_closed_form(plan, problems);
     check_algorithms(plan, problems);
+    check_personal(plan, problems);
 }
 
 /// What the algorithms of `[train.algorithm]` need of the rest of the plan.
@@ -128,7 +129,12 @@ fn check_algorithms(plan: &Plan, problems: &Problems) {
     let problem = |name: &str, message: String, help: &str| {
         problems.add(&format!("train.algorithm.{name}"), None, message, Some(help.to_owned()));
     };
-    for (name, there) in [("moon", algorithms.moon.is_some()), ("feddecorr", algorithms.feddecorr.is_some())] {
+    let of_features = [
+        ("moon", algorithms.moon.is_some()),
+        ("feddecorr", algorithms.feddecorr.is_some()),
+        ("isogclr", algorithms.isogclr.is_some()),
+    ];
+    for (name, there) in of_features {
         if there && !plan.model.has_features() {
             let message = format!("`{name}` works on the features before the last layer, which this model has none of");
             problem(name, message, "choose [model.mlp] with hidden layers, model = \"cnn\" or \"resnet8\"");
@@ -158,6 +164,24 @@ fn check_algorithms(plan: &Plan, problems: &Problems) {
         let message = "`feddyn` makes the next model of the uniform mean of the updates as they are";
         let help = "set strategy = { fedavg = { weighting = \"uniform\" } }, without server, server_lr and clip_norm";
         problem("feddyn", message.to_owned(), help);
+    }
+}
+
+/// What `[personal]` needs of the rest of the plan.
+fn check_personal(plan: &Plan, problems: &Problems) {
+    let Some(personal) = &plan.personal else { return };
+    let problem = |message: String, help: &str| {
+        problems.add(&format!("personal.{}", personal.name()), None, message, Some(help.to_owned()));
+    };
+    let name = personal.name();
+    if let Some(reason) = personal.unfit(&plan.model) {
+        problem(format!("`{name}` {reason}"), "choose another model, or another personal method such as \"ditto\"");
+    }
+    let algorithms = &plan.train.algorithm;
+    if personal.fixes_blocks() && (algorithms.scaffold.is_some() || algorithms.feddyn.is_some()) {
+        let message =
+            format!("`{name}` leaves blocks out of the update, whose drift `scaffold` and `feddyn` would correct");
+        problem(message, "remove [train.algorithm] scaffold and feddyn, or use personal = \"ditto\"");
     }
 }
 

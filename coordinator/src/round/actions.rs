@@ -70,7 +70,7 @@ pub struct OutTask {
     /// SCAFFOLD's control variate to train with; there where the plan has SCAFFOLD and the task trains.
     pub control: Option<Arc<[f32]>>,
     /// The last committed round in which the site's update counted, 0 for none: what the site kept of that round is what it
-    /// goes on with. Only in plans whose sites keep something.
+    /// goes on with.
     pub last_counted: RoundId,
     /// When the answer must be there.
     pub deadline: Millis,

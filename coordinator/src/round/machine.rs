@@ -265,13 +265,11 @@ impl Run {
         deadline: Millis,
         out: &mut Vec<Action>,
     ) {
-        let (control, last_counted, bytes) = match kind {
-            TaskKind::Train => {
-                let last_counted = self.last_counted.get(&site.client_id()).copied();
-                (self.control.clone(), last_counted.unwrap_or(RoundId(0)), self.bytes_of_update())
-            }
-            TaskKind::Evaluate => (None, RoundId(0), self.layout.bytes()),
+        let (control, bytes) = match kind {
+            TaskKind::Train => (self.control.clone(), self.bytes_of_update()),
+            TaskKind::Evaluate => (None, self.layout.bytes()),
         };
+        let last_counted = self.last_counted.get(&site.client_id()).copied().unwrap_or(RoundId(0));
         self.bytes_down = self.bytes_down.saturating_add(bytes);
         let task = OutTask { round, kind, model: Arc::clone(&self.model), control, last_counted, deadline };
         out.push(Action::Send { site: site.clone(), task });

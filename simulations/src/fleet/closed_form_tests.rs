@@ -24,8 +24,11 @@ fn plan(model: &str, split: &str) -> Arc<Plan> {
     Arc::new(Plan::read(&text, &Zoo).unwrap_or_else(|error| panic!("{error}")))
 }
 
-/// Inputs and class of every sample of the pool.
-fn pool() -> Vec<(Vec<f64>, usize)> {
+/// Inputs and class.
+type Sample = (Vec<f64>, usize);
+
+/// Every sample of the pool.
+fn pool() -> Vec<Sample> {
     let dataset = samples(120).train;
     let Inputs::F32(inputs) = dataset.inputs() else { panic!("they are numbers") };
     let inputs = inputs.chunks(4).map(|x| x.iter().map(|x| f64::from(*x)).collect());
@@ -44,8 +47,8 @@ fn naive_bayes_sums() -> Vec<f64> {
 }
 
 fn ridge_sums() -> Vec<f64> {
-    let z = |sample: &(Vec<f64>, usize), i: usize| if i < 4 { sample.0[i] } else { 1.0 };
-    let total = |of: &dyn Fn(&(Vec<f64>, usize)) -> f64| -> f64 { pool().iter().map(of).sum() };
+    let z = |sample: &Sample, i: usize| if i < 4 { sample.0[i] } else { 1.0 };
+    let total = |of: &dyn Fn(&Sample) -> f64| -> f64 { pool().iter().map(of).sum() };
     let pairs = |columns: usize| (0..5).flat_map(move |i| (0..columns).map(move |j| (i, j)));
     let gram = pairs(5).map(|(i, j)| total(&|sample| z(sample, i) * z(sample, j)));
     let cross = pairs(3).map(|(i, class)| total(&|sample| if sample.1 == class { z(sample, i) } else { 0.0 }));

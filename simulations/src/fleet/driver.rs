@@ -304,17 +304,16 @@ impl Fleet<'_> {
             Ok(data) => Work::new(site.clone(), Arc::clone(&self.trainer), data),
             Err(error) => return Done::Event(Event::Declined { site, round, reason: error.to_string() }),
         };
+        let keeps = self.trainer.keeps_state();
+        let known = if keeps { kept.of(&site, task.last_counted) } else { Some(Arc::default()) };
+        let Some(state) = known else {
+            let reason = format!("its state of round {} is lost; this is a bug, please report it", task.last_counted);
+            return Done::Event(Event::Declined { site, round, reason });
+        };
         match task.kind {
             TaskKind::Train => {
                 let mut watch = |_| {
                     if self.stop.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-                };
-                let keeps = self.trainer.keeps_state();
-                let known = if keeps { kept.of(&site, task.last_counted) } else { Some(Arc::default()) };
-                let Some(state) = known else {
-                    let reason =
-                        format!("its state of round {} is lost; this is a bug, please report it", task.last_counted);
-                    return Done::Event(Event::Declined { site, round, reason });
                 };
                 let order = Order { round, model: &task.model.values, control: task.control.as_deref() };
                 let trained = match work.train(order, &state, pool.take(), millis, &mut watch) {
@@ -337,7 +336,7 @@ impl Fleet<'_> {
                     Err(declined) => declined,
                 })
             }
-            TaskKind::Evaluate => Done::Event(match work.evaluate(&task.model.values) {
+            TaskKind::Evaluate => Done::Event(match work.evaluate(round, &task.model.values, &state) {
                 Ok(metrics) => Event::Evaluated { site, round, metrics },
                 Err(error) => Event::Declined { site, round, reason: error.to_string() },
             }),

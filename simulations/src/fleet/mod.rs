@@ -22,6 +22,8 @@ mod closed_form_tests;
 #[cfg(test)]
 mod loss_memory_tests;
 #[cfg(test)]
+mod personal_tests;
+#[cfg(test)]
 mod tests;
 
 pub use driver::{Fleet, FleetOptions};

@@ -63,6 +63,7 @@ pub fn references(
                 let mut averaged = plan.as_ref().clone();
                 averaged.aggregate = Aggregate::default();
                 averaged.train.algorithm = Algorithms::default();
+                averaged.personal = None;
                 add("FedAvg".to_owned(), "the same plan with plain averaging", &Arc::new(quiet(averaged)), population)?;
             }
             Reference::Pooled => {
@@ -80,6 +81,7 @@ fn single(plan: &Plan) -> Plan {
     single.aggregate = Aggregate::default();
     // Nothing drifts where there is one site.
     single.train.algorithm = Algorithms::default();
+    single.personal = None;
     single.round.sites_min = 1;
     single.round.cohort = 0;
     single.round.updates_min = 0;

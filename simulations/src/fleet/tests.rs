@@ -136,6 +136,32 @@ fn sites_that_keep_something_give_the_same_bits_on_any_number_of_threads() {
     }
 }
 
+/// Temperatures of single samples stay at their sites and go on from round to round.
+#[test]
+fn isogclr_goes_on_from_each_sites_own_temperatures() {
+    let with = |options: &str| {
+        let text = format!(
+            "rounds = 3\nmodel = {{ mlp = {{ hidden = [5] }} }}\n[task.classification]\nclasses = 3\n[data]\n[data.source.npz]\n\
+             file = \"x.npz\"\nshape = [4]\n[train]\nbatch = 8\nepochs = 2\n[train.algorithm]\n{options}\n[simulation]\nclients = 4\n"
+        );
+        Arc::new(Plan::read(&text, &Zoo).unwrap())
+    };
+    let one = run(&with("isogclr = { weight = 0.5 }"), 1);
+    assert_eq!(one.0, Outcome::Completed);
+    assert_eq!(run(&with("isogclr = { weight = 0.5 }"), 3).1, one.1);
+    let (plain, off) = (run(&with(""), 1), run(&with("isogclr = { weight = 0.0 }"), 1));
+    let first = |events: &[RunEvent]| {
+        events.iter().find_map(|e| match e {
+            RunEvent::RoundCommitted { model, .. } => Some(*model),
+            _ => None,
+        })
+    };
+    assert_eq!(first(&off.2), first(&plain.2), "a weight of 0 is the plain step");
+    assert_ne!(one.1, plain.1);
+    // Temperatures that move change later rounds: with a step of next to nothing the last model is another one.
+    assert_ne!(run(&with("isogclr = { weight = 0.5, eta = 1e-6 }"), 1).1, one.1);
+}
+
 /// MOON's model, and not the logistic one of the other tests: it needs features.
 #[test]
 fn moon_goes_on_from_each_sites_own_last_model() {

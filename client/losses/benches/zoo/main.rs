@@ -120,7 +120,6 @@ fn main() {
     }
     let families = [
         classification::cases(),
-        contrastive::cases(),
         multilabel::cases(),
         regression::cases(),
         metric::cases(),

@@ -48,7 +48,7 @@ use super::ldr_kl::{Normalise, normalised, robust};
 use crate::check;
 use crate::error::{ConfigError, LossError};
 use crate::info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
-use crate::option::{not_negative, positive};
+use crate::option::{Allowed, NON_NEGATIVE, POSITIVE, validate};
 use crate::state::{Facts, LossState, Memory, Remembering, Targets};
 
 const NAME: &str = "aldr_kl";
@@ -134,11 +134,11 @@ impl Objective for Config {
     };
 
     fn validate(self) -> Result<Self, ConfigError> {
-        positive("lambda0", self.lambda0)?;
-        if !(self.alpha.is_finite() && self.alpha >= 1.0) {
-            return Err(ConfigError::new("alpha", self.alpha, "a finite number of at least 1"));
-        }
-        not_negative("margin", self.margin)?;
+        validate("lambda0", &self.lambda0, &POSITIVE)?;
+        const ADAPTED: Allowed<f64> =
+            Allowed { test: |alpha| alpha.is_finite() && *alpha >= 1.0, text: "finite, >= 1" };
+        validate("alpha", &self.alpha, &ADAPTED)?;
+        validate("margin", &self.margin, &NON_NEGATIVE)?;
         Ok(self)
     }
 }

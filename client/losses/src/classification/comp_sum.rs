@@ -21,7 +21,7 @@
 //! A `tau` within 1e-6 of 1 is taken as 1.
 //!
 //! # Source
-//! Mao, Mohri, Zhong: Cross-Entropy Loss Functions: Theoretical Analysis and Applications, ICML 2023, section 2. The
+//! Mao, Mohri, Zhong: Cross-Entropy Loss Functions: Theoretical Analysis and Applications, ICML 2023. The
 //! default is cross-entropy.
 //!
 //! # Example
@@ -43,7 +43,7 @@ use serde::{Deserialize, Serialize};
 use crate::check;
 use crate::error::{ConfigError, LossError};
 use crate::info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
-use crate::option::not_negative;
+use crate::option::{NON_NEGATIVE, validate};
 use crate::stable::expm1;
 
 const NAME: &str = "comp_sum";
@@ -96,7 +96,7 @@ impl Objective for Config {
     };
 
     fn validate(self) -> Result<Self, ConfigError> {
-        not_negative("tau", self.tau)?;
+        validate("tau", &self.tau, &NON_NEGATIVE)?;
         Ok(self)
     }
 }

@@ -44,7 +44,7 @@ use super::softmax::Softmax;
 use crate::check;
 use crate::error::{ConfigError, LossError};
 use crate::info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
-use crate::option::{constants, validate_per_class};
+use crate::option::{SHARE_BELOW_ONE, constants, validate, validate_per_class};
 use crate::reduce::denominator;
 
 const NAME: &str = "cross_entropy";
@@ -92,9 +92,7 @@ impl Objective for Config {
     };
 
     fn validate(self) -> Result<Self, ConfigError> {
-        if !(0.0..1.0).contains(&self.label_smoothing) {
-            return Err(ConfigError::new("label_smoothing", self.label_smoothing, "a number in [0, 1)"));
-        }
+        validate("label_smoothing", &self.label_smoothing, &SHARE_BELOW_ONE)?;
         validate_per_class("class_weights", self.class_weights.as_deref())?;
         Ok(self)
     }

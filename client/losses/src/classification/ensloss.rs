@@ -47,7 +47,7 @@ use crate::check;
 use crate::error::{ConfigError, LossError};
 use crate::host::{read_finite, read_whole};
 use crate::info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
-use crate::option::{constants, positive};
+use crate::option::{Allowed, POSITIVE, constants, validate};
 
 const NAME: &str = "ensloss";
 
@@ -103,10 +103,9 @@ impl Objective for Config {
     };
 
     fn validate(self) -> Result<Self, ConfigError> {
-        if !(-1.0..=1.0).contains(&self.lambda) {
-            return Err(ConfigError::new("lambda", self.lambda, "a number in [-1, 1]"));
-        }
-        positive("cap", self.cap)?;
+        const DEGREE: Allowed<f64> = Allowed { test: |lambda| (-1.0..=1.0).contains(lambda), text: "[-1, 1]" };
+        validate("lambda", &self.lambda, &DEGREE)?;
+        validate("cap", &self.cap, &POSITIVE)?;
         Ok(self)
     }
 }

@@ -43,7 +43,7 @@ use super::softmax::Softmax;
 use crate::check;
 use crate::error::{ConfigError, LossError};
 use crate::info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
-use crate::option::{constants, validate_per_class};
+use crate::option::{NON_NEGATIVE, constants, validate, validate_per_class};
 
 const NAME: &str = "focal";
 
@@ -99,9 +99,7 @@ impl Objective for Config {
     };
 
     fn validate(self) -> Result<Self, ConfigError> {
-        if !(self.gamma.is_finite() && self.gamma >= 0.0) {
-            return Err(ConfigError::new("gamma", self.gamma, "a finite number of at least 0"));
-        }
+        validate("gamma", &self.gamma, &NON_NEGATIVE)?;
         validate_per_class("alpha", self.alpha.as_deref())?;
         Ok(self)
     }

@@ -43,7 +43,7 @@ use serde::{Deserialize, Serialize};
 use crate::check;
 use crate::error::{ConfigError, LossError};
 use crate::info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
-use crate::option::{not_negative, positive};
+use crate::option::{NON_NEGATIVE, POSITIVE, validate};
 use crate::stable::softplus;
 
 const NAME: &str = "ldr_kl";
@@ -127,8 +127,8 @@ impl Objective for Config {
     };
 
     fn validate(self) -> Result<Self, ConfigError> {
-        positive("lambda", self.lambda)?;
-        not_negative("margin", self.margin)?;
+        validate("lambda", &self.lambda, &POSITIVE)?;
+        validate("margin", &self.margin, &NON_NEGATIVE)?;
         Ok(self)
     }
 }

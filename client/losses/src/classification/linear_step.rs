@@ -47,7 +47,7 @@ use crate::check;
 use crate::error::{ConfigError, LossError};
 use crate::host::{read, read_whole};
 use crate::info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
-use crate::option::{constants, positive};
+use crate::option::{POSITIVE, constants, validate};
 use crate::stable::softplus;
 
 const NAME: &str = "linear_step";
@@ -120,7 +120,7 @@ impl Objective for Config {
     };
 
     fn validate(self) -> Result<Self, ConfigError> {
-        positive("gamma", self.gamma)?;
+        validate("gamma", &self.gamma, &POSITIVE)?;
         Ok(self)
     }
 }

@@ -51,7 +51,7 @@ use crate::check;
 use crate::error::{ConfigError, LossError};
 use crate::geometry::root;
 use crate::info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
-use crate::option::{not_negative, positive};
+use crate::option::{NON_NEGATIVE, POSITIVE, validate};
 
 const NAME: &str = "smooth_adv_comp_sum";
 
@@ -114,9 +114,9 @@ impl Objective for Config {
     };
 
     fn validate(self) -> Result<Self, ConfigError> {
-        not_negative("tau", self.tau)?;
-        positive("rho", self.rho)?;
-        not_negative("nu", self.nu)?;
+        validate("tau", &self.tau, &NON_NEGATIVE)?;
+        validate("rho", &self.rho, &POSITIVE)?;
+        validate("nu", &self.nu, &NON_NEGATIVE)?;
         Ok(self)
     }
 }

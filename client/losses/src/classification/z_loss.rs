@@ -42,7 +42,7 @@ use serde::{Deserialize, Serialize};
 use crate::check;
 use crate::error::{ConfigError, LossError};
 use crate::info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
-use crate::option::positive;
+use crate::option::{FINITE, POSITIVE, validate};
 use crate::stable::softplus;
 
 const NAME: &str = "z_loss";
@@ -99,10 +99,8 @@ impl Objective for Config {
     };
 
     fn validate(self) -> Result<Self, ConfigError> {
-        positive("a", self.a)?;
-        if !self.b.is_finite() {
-            return Err(ConfigError::new("b", self.b, "a finite number"));
-        }
+        validate("a", &self.a, &POSITIVE)?;
+        validate("b", &self.b, &FINITE)?;
         Ok(self)
     }
 }

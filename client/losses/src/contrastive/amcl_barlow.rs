@@ -21,7 +21,8 @@
 //! `omega_dim = 0` takes `d` as `d'`. The default `tau_min` is 0.05, as for the SimCLR form.
 //!
 //! # Source
-//! Wang, Koniusz, Gedeon, Zheng: Adaptive Multi-head Contrastive Learning, ECCV 2024, tables 1 and 2.
+//! Wang, Koniusz, Gedeon, Zheng: Adaptive Multi-head Contrastive Learning, ECCV 2024, as tabulated with the
+//! released code.
 //!
 //! # Example
 //! ```

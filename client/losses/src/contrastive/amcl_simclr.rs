@@ -24,7 +24,8 @@
 //! module does not run; this follows the paper's table of losses.
 //!
 //! # Source
-//! Wang, Koniusz, Gedeon, Zheng: Adaptive Multi-head Contrastive Learning, ECCV 2024, tables 1 and 2.
+//! Wang, Koniusz, Gedeon, Zheng: Adaptive Multi-head Contrastive Learning, ECCV 2024, as tabulated with the
+//! released code.
 //!
 //! # Example
 //! ```

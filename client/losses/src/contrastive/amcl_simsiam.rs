@@ -19,7 +19,8 @@
 //! the width of the embeddings as `d'`. Rows shorter than 1e-8 are divided by that.
 //!
 //! # Source
-//! Wang, Koniusz, Gedeon, Zheng: Adaptive Multi-head Contrastive Learning, ECCV 2024, tables 1 and 2.
+//! Wang, Koniusz, Gedeon, Zheng: Adaptive Multi-head Contrastive Learning, ECCV 2024, as tabulated with the
+//! released code.
 //!
 //! # Example
 //! ```

@@ -17,7 +17,7 @@
 //! the paper.
 //!
 //! # Source
-//! Wang, Song, Fan, Wang, Xie, Zhang: Hard Patches Mining for Masked Image Modeling, CVPR 2023, section 3.4;
+//! Wang, Song, Fan, Wang, Xie, Zhang: Hard Patches Mining for Masked Image Modeling, CVPR 2023;
 //! `engine_pretrain.py` and `mask_transform.py` of the released code.
 //!
 //! # Example

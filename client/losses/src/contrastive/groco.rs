@@ -23,7 +23,7 @@
 //!
 //! # Source
 //! Shvetsova, Petersen, Kukleva, Schiele, Kuehne: Learning by Sorting: Self-supervised Learning with Group Ordering
-//! Constraints, ICCV 2023, equations 3 to 7; `groco.py` of the released code.
+//! Constraints, ICCV 2023; `groco.py` of the released code.
 //!
 //! # Example
 //! ```

@@ -19,8 +19,7 @@
 //! The paper counts every pair in both orders, with the same value. The 1e-6 belongs to the definition.
 //!
 //! # Source
-//! Wang, Fan, Wang, Song, Wang, Xie, Zhang: Bootstrap Masked Visual Modeling via Hard Patches Mining, 2023, equations 4
-//! and 6; `models_mae_learn_loss.py` of the released code.
+//! Wang et al.: Bootstrap Masked Visual Modeling via Hard Patches Mining, 2023; `models_mae_learn_loss.py` of the released code.
 //!
 //! # Example
 //! ```

@@ -29,7 +29,7 @@
 //! `anchors` and `gated_dot` the latest. The released code has no gate penalty in use; `g (1 - g)` is our form of it.
 //!
 //! # Source
-//! Wu, Mo, Awais, Atito, Feng, Kittler: Rethinking Positive Pairs in Contrastive Learning, 2024; `simlap.py` of the
+//! Wu et al.: Rethinking Positive Pairs in Contrastive Learning, 2024; `simlap.py` of the
 //! released code.
 //!
 //! # Example

@@ -26,7 +26,7 @@
 //! range the paper finds good for the plain loss; hard losses bear larger ones.
 //!
 //! # Source
-//! Wang, Liu: Understanding the Behaviour of Contrastive Loss, CVPR 2021, equations 1, 4 and 9; van den Oord, Li,
+//! Wang, Liu: Understanding the Behaviour of Contrastive Loss, CVPR 2021; van den Oord, Li,
 //! Vinyals: Representation Learning with Contrastive Predictive Coding, 2018.
 //!
 //! # Example

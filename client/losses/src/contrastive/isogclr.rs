@@ -29,7 +29,7 @@
 //!
 //! # Source
 //! Qiu, Hu, Yuan, Zhou, Zhang, Yang: Not All Semantics are Created Equal: Contrastive Self-supervised Learning with
-//! Automatic Temperature Individualization, ICML 2023, algorithm 1; `SogCLR_DRO_Loss` in the released code.
+//! Automatic Temperature Individualization, ICML 2023; `SogCLR_DRO_Loss` in the released code.
 //!
 //! # Example
 //! ```

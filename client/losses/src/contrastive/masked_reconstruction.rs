@@ -17,7 +17,7 @@
 //! Targets may also be features of a teacher, without `norm_pix`.
 //!
 //! # Source
-//! Wang, Song, Fan, Wang, Xie, Zhang: Hard Patches Mining for Masked Image Modeling, CVPR 2023, equation 1, after He,
+//! Wang, Song, Fan, Wang, Xie, Zhang: Hard Patches Mining for Masked Image Modeling, CVPR 2023, after He,
 //! Chen, Xie, Li, Dollar, Girshick: Masked Autoencoders Are Scalable Vision Learners, CVPR 2022.
 //!
 //! # Example

@@ -26,7 +26,7 @@
 //! ones.
 //!
 //! # Source
-//! Bandara, De Melo, Patel: Guarding Barlow Twins Against Overfitting with Mixed Samples, 2023, equations 4 to 8;
+//! Bandara, De Melo, Patel: Guarding Barlow Twins Against Overfitting with Mixed Samples, 2023;
 //! `main.py` and `main_imagenet.py` of the released code.
 //!
 //! # Example

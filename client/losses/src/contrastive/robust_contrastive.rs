@@ -17,7 +17,7 @@
 //!
 //! # Source
 //! Qiu, Hu, Yuan, Zhou, Zhang, Yang: Not All Semantics are Created Equal: Contrastive Self-supervised Learning with
-//! Automatic Temperature Individualization, ICML 2023, equation 5.
+//! Automatic Temperature Individualization, ICML 2023.
 //!
 //! # Example
 //! ```

@@ -20,7 +20,7 @@
 //! The quantile of the paper is made a number of negatives by rounding up. A row of zeros has the similarity 0.
 //!
 //! # Source
-//! Wang, Liu: Understanding the Behaviour of Contrastive Loss, CVPR 2021, equations 2 and 10. It compares values of
+//! Wang, Liu: Understanding the Behaviour of Contrastive Loss, CVPR 2021. It compares values of
 //! `lambda`; the default weighs positives and each negative alike.
 //!
 //! # Example

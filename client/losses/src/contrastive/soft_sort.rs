@@ -16,7 +16,7 @@ use burn::tensor::Tensor;
 
 use crate::check;
 use crate::error::LossError;
-use crate::option::positive;
+use crate::option::{POSITIVE, validate};
 
 const NAME: &str = "soft_sort";
 
@@ -46,7 +46,7 @@ struct Layer {
 /// steepness is not a finite number above 0.
 pub fn soft_sort(scores: Tensor<2>, steepness: f64) -> Result<Sorted, LossError> {
     let [batch, n] = check::matrix(NAME, "scores", &scores)?;
-    positive("steepness", steepness).map_err(|source| LossError::Config { name: NAME, source })?;
+    validate("steepness", &steepness, &POSITIVE).map_err(|source| LossError::Config { name: NAME, source })?;
     let mut values = scores.reshape([batch, 1, n]);
     let mut layers = Vec::with_capacity(n);
     for layer in 0..n {

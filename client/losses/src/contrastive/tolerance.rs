@@ -17,7 +17,7 @@
 //! Pairs do not include a row with itself. Labels are only compared; they may be any integers.
 //!
 //! # Source
-//! Wang, Liu: Understanding the Behaviour of Contrastive Loss, CVPR 2021, equation 8.
+//! Wang, Liu: Understanding the Behaviour of Contrastive Loss, CVPR 2021.
 //!
 //! # Example
 //! ```

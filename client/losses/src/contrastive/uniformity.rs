@@ -16,7 +16,7 @@
 //! Pairs do not include a row with itself. Distances come from one matrix product. A row of zeros stays zeros.
 //!
 //! # Source
-//! Wang, Liu: Understanding the Behaviour of Contrastive Loss, CVPR 2021, equation 7, after Wang, Isola: Understanding
+//! Wang, Liu: Understanding the Behaviour of Contrastive Loss, CVPR 2021, after Wang, Isola: Understanding
 //! Contrastive Representation Learning through Alignment and Uniformity on the Hypersphere, ICML 2020.
 //!
 //! # Example

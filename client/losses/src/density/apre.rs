@@ -19,7 +19,7 @@
 //! input as target; [`mean_shift_queries`](crate::density::mean_shift_queries) makes another target for scoring.
 //!
 //! # Source
-//! Tan, Yang, Rahardja: Improving Autoencoder-based Outlier Detection with Adjustable Probabilistic Reconstruction Error
+//! Tan et al.: Improving Autoencoder-based Outlier Detection with Adjustable Probabilistic Reconstruction Error
 //! and Mean-shift Outlier Scoring, 2023; official code, `libs/loss.py`.
 //!
 //! # Example

@@ -16,7 +16,7 @@
 //! chooses it in 2 to 100 and 1 to 3 passes by validation. Neighbours are the site's own.
 //!
 //! # Source
-//! Tan, Yang, Rahardja: Improving Autoencoder-based Outlier Detection with Adjustable Probabilistic Reconstruction Error
+//! Tan et al.: Improving Autoencoder-based Outlier Detection with Adjustable Probabilistic Reconstruction Error
 //! and Mean-shift Outlier Scoring, 2023; official code, `libs/data_shift.py`.
 //!
 //! # Example

@@ -18,8 +18,7 @@
 //! anew, without it, after the coordinator has replaced them. `gamma = 0.1` is this project's choice.
 //!
 //! # Source
-//! Jiang, Qin, Wu, Chen, Yang, Zhang: Learning Unnormalized Statistical Models via Compositional Optimization, ICML 2023,
-//! algorithm 1.
+//! Jiang, Qin, Wu, Chen, Yang, Zhang: Learning Unnormalized Statistical Models via Compositional Optimization, ICML 2023.
 //!
 //! # Example
 //! ```

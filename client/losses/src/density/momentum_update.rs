@@ -13,8 +13,7 @@
 //! An average, not a sum: the length of a step does not depend on `beta`. Both defaults are this project's choice.
 //!
 //! # Source
-//! Jiang, Qin, Wu, Chen, Yang, Zhang: Learning Unnormalized Statistical Models via Compositional Optimization, ICML 2023,
-//! algorithm 1.
+//! Jiang, Qin, Wu, Chen, Yang, Zhang: Learning Unnormalized Statistical Models via Compositional Optimization, ICML 2023.
 //!
 //! # Example
 //! ```

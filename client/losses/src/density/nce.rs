@@ -17,7 +17,7 @@
 //! at the optimum vanishes, and with it the speed of learning.
 //!
 //! # Source
-//! Gutmann, Hyvärinen: Noise-Contrastive Estimation of Unnormalized Statistical Models, JMLR 13, 2012, equation 8, as in
+//! Gutmann, Hyvärinen: Noise-Contrastive Estimation of Unnormalized Statistical Models, JMLR 13, 2012, as in
 //! Jiang et al., ICML 2023.
 //!
 //! # Example

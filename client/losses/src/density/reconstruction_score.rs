@@ -13,7 +13,8 @@
 //! The sum over features, where the loss `mse` has their mean.
 //!
 //! # Source
-//! Tan, Yang, Rahardja: Improving Autoencoder-based Outlier Detection, 2023, its baseline.
+//! Tan et al.: Improving Autoencoder-based Outlier Detection with Adjustable Probabilistic Reconstruction Error
+//! and Mean-shift Outlier Scoring, 2023, its baseline.
 //!
 //! # Example
 //! ```

@@ -24,7 +24,7 @@
 //! the site's own and start at 1. Times are numbers on the host, where their bin is found exactly.
 //!
 //! # Source
-//! Xu et al.: One-step Diffusion Models with f-Divergence Distribution Matching, 2025, algorithm 1.
+//! Xu et al.: One-step Diffusion Models with f-Divergence Distribution Matching, 2025.
 //!
 //! # Example
 //! ```

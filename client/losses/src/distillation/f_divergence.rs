@@ -21,7 +21,7 @@
 //! power of `q / p` that can overflow: there `|ln r|` counts as at most 30. Mode seeking grows from `fkl` to `neyman`.
 //!
 //! # Source
-//! Xu et al.: One-step Diffusion Models with f-Divergence Distribution Matching, 2025, table 1; `sfkl` mirrors `srkl`.
+//! Xu et al.: One-step Diffusion Models with f-Divergence Distribution Matching, 2025; `sfkl` mirrors `srkl`.
 //!
 //! # Example
 //! ```

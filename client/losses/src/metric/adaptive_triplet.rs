@@ -44,7 +44,7 @@ pub use super::pairs::Triples;
 use crate::error::{ConfigError, LossError};
 use crate::geometry::row_distances;
 use crate::info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
-use crate::option::positive;
+use crate::option::{POSITIVE, validate};
 
 const NAME: &str = "adaptive_triplet";
 
@@ -97,7 +97,7 @@ impl Objective for Config {
     };
 
     fn validate(self) -> Result<Self, ConfigError> {
-        positive("eps", self.eps)?;
+        validate("eps", &self.eps, &POSITIVE)?;
         Ok(self)
     }
 }

@@ -44,7 +44,7 @@ use super::pairs::{Pairs, check_labelled, mean_of_positive};
 use crate::error::{ConfigError, LossError};
 use crate::geometry::{root, squared_distances, unit};
 use crate::info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
-use crate::option::positive;
+use crate::option::{POSITIVE, validate};
 
 const NAME: &str = "contrastive";
 
@@ -90,7 +90,7 @@ impl Objective for Config {
     };
 
     fn validate(self) -> Result<Self, ConfigError> {
-        positive("margin", self.margin)?;
+        validate("margin", &self.margin, &POSITIVE)?;
         Ok(self)
     }
 }

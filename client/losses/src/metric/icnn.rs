@@ -53,7 +53,7 @@ use super::proto_triplet::SQUARE_MIN;
 use crate::error::{ConfigError, LossError};
 use crate::host::{read_finite, read_whole};
 use crate::info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
-use crate::option::require;
+use crate::option::{AT_LEAST_ONE, validate};
 
 /// Added to what is divided by, as in the reference.
 const EPS: f64 = 1e-7;
@@ -111,9 +111,9 @@ impl Objective for Config {
     };
 
     fn validate(self) -> Result<Self, ConfigError> {
-        require("k", self.k, self.k > 0, "at least 1")?;
+        validate("k", &self.k, &AT_LEAST_ONE)?;
         if let Some(ipc) = self.ipc {
-            require("ipc", ipc, ipc > 0, "at least 1, or null for k + 1")?;
+            validate("ipc", &ipc, &AT_LEAST_ONE)?;
         }
         Ok(self)
     }

@@ -42,7 +42,7 @@ use super::pairs::{Pairs, check_labelled, log_one_plus_sum};
 use crate::error::{ConfigError, LossError};
 use crate::geometry::unit;
 use crate::info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
-use crate::option::{positive, require};
+use crate::option::{FINITE, POSITIVE, validate};
 
 const NAME: &str = "multi_similarity";
 
@@ -105,9 +105,9 @@ impl Objective for Config {
     };
 
     fn validate(self) -> Result<Self, ConfigError> {
-        positive("beta", self.beta)?;
-        positive("gamma", self.gamma)?;
-        require("margin", self.margin, self.margin.is_finite(), "finite")?;
+        validate("beta", &self.beta, &POSITIVE)?;
+        validate("gamma", &self.gamma, &POSITIVE)?;
+        validate("margin", &self.margin, &FINITE)?;
         Ok(self)
     }
 }

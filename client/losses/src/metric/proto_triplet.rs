@@ -43,7 +43,7 @@ use super::pairs::{check_labelled, check_width, memberships};
 use crate::error::{ConfigError, LossError};
 use crate::geometry::squared_distances;
 use crate::info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
-use crate::option::not_negative;
+use crate::option::{NON_NEGATIVE, validate};
 
 /// Stands inside the root of a distance, as in the reference.
 pub(super) const SQUARE_MIN: f64 = 1e-6;
@@ -87,7 +87,7 @@ impl Objective for Config {
     };
 
     fn validate(self) -> Result<Self, ConfigError> {
-        not_negative("margin", self.margin)?;
+        validate("margin", &self.margin, &NON_NEGATIVE)?;
         Ok(self)
     }
 }

@@ -41,7 +41,7 @@ use super::pairs::{check_labelled, check_width, log_one_plus_sum, memberships};
 use crate::error::{ConfigError, LossError};
 use crate::geometry::unit;
 use crate::info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
-use crate::option::{positive, require};
+use crate::option::{FINITE, POSITIVE, validate};
 
 const NAME: &str = "proxy_anchor";
 
@@ -94,8 +94,8 @@ impl Objective for Config {
     };
 
     fn validate(self) -> Result<Self, ConfigError> {
-        positive("alpha", self.alpha)?;
-        require("margin", self.margin, self.margin.is_finite(), "finite")?;
+        validate("alpha", &self.alpha, &POSITIVE)?;
+        validate("margin", &self.margin, &FINITE)?;
         Ok(self)
     }
 }

@@ -16,8 +16,7 @@
 //! training on is the caller's choice.
 //!
 //! # Source
-//! Schroff, Kalenichenko, Philbin: FaceNet: A Unified Embedding for Face Recognition and Clustering, CVPR 2015,
-//! equation 3.
+//! Schroff, Kalenichenko, Philbin: FaceNet: A Unified Embedding for Face Recognition and Clustering, CVPR 2015.
 //!
 //! # Example
 //! ```
@@ -39,7 +38,7 @@ pub use super::pairs::Triples;
 use crate::error::{ConfigError, LossError};
 use crate::geometry::unit;
 use crate::info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
-use crate::option::not_negative;
+use crate::option::{NON_NEGATIVE, validate};
 
 const NAME: &str = "triplet";
 
@@ -85,7 +84,7 @@ impl Objective for Config {
     };
 
     fn validate(self) -> Result<Self, ConfigError> {
-        not_negative("margin", self.margin)?;
+        validate("margin", &self.margin, &NON_NEGATIVE)?;
         Ok(self)
     }
 }

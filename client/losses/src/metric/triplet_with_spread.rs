@@ -43,7 +43,7 @@ use super::adaptive_triplet::{self, adaptive_triplet};
 pub use super::pairs::Triples;
 use crate::error::{ConfigError, LossError};
 use crate::info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
-use crate::option::{not_negative, positive};
+use crate::option::{NON_NEGATIVE, POSITIVE, validate};
 
 const NAME: &str = "triplet_with_spread";
 
@@ -126,10 +126,10 @@ impl Objective for Config {
     };
 
     fn validate(self) -> Result<Self, ConfigError> {
-        positive("eps", self.eps)?;
-        not_negative("w_triplet", self.w_triplet)?;
-        not_negative("w_cov", self.w_cov)?;
-        not_negative("w_var", self.w_var)?;
+        validate("eps", &self.eps, &POSITIVE)?;
+        validate("w_triplet", &self.w_triplet, &NON_NEGATIVE)?;
+        validate("w_cov", &self.w_cov, &NON_NEGATIVE)?;
+        validate("w_var", &self.w_var, &NON_NEGATIVE)?;
         Ok(self)
     }
 }

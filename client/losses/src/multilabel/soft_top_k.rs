@@ -44,7 +44,7 @@ use serde::{Deserialize, Serialize};
 use super::present::present;
 use crate::error::{ConfigError, LossError};
 use crate::info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
-use crate::option::{positive, require};
+use crate::option::{Allowed, POSITIVE, validate};
 
 /// The similarity of present labels that are not used in a step.
 const UNUSED: f64 = -100.0;
@@ -112,9 +112,11 @@ impl Objective for Config {
     };
 
     fn validate(self) -> Result<Self, ConfigError> {
-        require("k", self.k, self.k > 0, "at least 1, below the number of labels")?;
-        positive("alpha", self.alpha)?;
-        require("iters", self.iters, (1..=200).contains(&self.iters), "1 to 200")?;
+        const CHOSEN: Allowed<usize> = Allowed { test: |k| *k > 0, text: "at least 1, below the number of labels" };
+        const HALVINGS: Allowed<usize> = Allowed { test: |iters| (1..=200).contains(iters), text: "1 to 200" };
+        validate("k", &self.k, &CHOSEN)?;
+        validate("alpha", &self.alpha, &POSITIVE)?;
+        validate("iters", &self.iters, &HALVINGS)?;
         Ok(self)
     }
 }

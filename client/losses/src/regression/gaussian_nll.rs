@@ -19,7 +19,7 @@
 //! targets.
 //!
 //! # Source
-//! Nix, Weigend: Estimating the Mean and Variance of the Target Probability Distribution, ICNN 1994, equation 3, with
+//! Nix, Weigend: Estimating the Mean and Variance of the Target Probability Distribution, ICNN 1994, with
 //! the logarithm of the variance as in Kendall, Gal: What Uncertainties Do We Need in Bayesian Deep Learning for
 //! Computer Vision?, NeurIPS 2017, equation 8.
 //!
@@ -43,6 +43,7 @@ use super::residual::mean_of_row;
 use crate::check;
 use crate::error::{ConfigError, LossError};
 use crate::info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
+use crate::option::{Allowed, validate};
 
 const NAME: &str = "gaussian_nll";
 
@@ -83,9 +84,8 @@ impl Objective for Config {
     };
 
     fn validate(self) -> Result<Self, ConfigError> {
-        if !(-30.0..=30.0).contains(&self.log_variance_min) {
-            return Err(ConfigError::new("log_variance_min", self.log_variance_min, "a number in [-30, 30]"));
-        }
+        const LOGARITHM: Allowed<f64> = Allowed { test: |bound| (-30.0..=30.0).contains(bound), text: "[-30, 30]" };
+        validate("log_variance_min", &self.log_variance_min, &LOGARITHM)?;
         Ok(self)
     }
 }

@@ -16,7 +16,7 @@
 //! outlier. The mean over outputs, as in `mse`.
 //!
 //! # Source
-//! Huber: Robust Estimation of a Location Parameter, Annals of Mathematical Statistics 35, 1964, section 4.
+//! Huber: Robust Estimation of a Location Parameter, Annals of Mathematical Statistics 35, 1964.
 //!
 //! # Example
 //! ```
@@ -37,6 +37,7 @@ use serde::{Deserialize, Serialize};
 use super::residual::{mean_of_row, residual};
 use crate::error::{ConfigError, LossError};
 use crate::info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
+use crate::option::{POSITIVE, validate};
 
 const NAME: &str = "huber";
 
@@ -77,9 +78,7 @@ impl Objective for Config {
     };
 
     fn validate(self) -> Result<Self, ConfigError> {
-        if !(self.delta.is_finite() && self.delta > 0.0) {
-            return Err(ConfigError::new("delta", self.delta, "a finite number above 0"));
-        }
+        validate("delta", &self.delta, &POSITIVE)?;
         Ok(self)
     }
 }

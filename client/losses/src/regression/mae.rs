@@ -14,7 +14,7 @@
 //! The mean over outputs, as in `mse`.
 //!
 //! # Source
-//! Bloomfield, Steiger: Least Absolute Deviations, Birkhäuser 1983, chapter 1, averaged.
+//! Bloomfield, Steiger: Least Absolute Deviations, Birkhäuser 1983, averaged.
 //!
 //! # Example
 //! ```

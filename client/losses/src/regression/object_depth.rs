@@ -19,7 +19,7 @@
 //!
 //! # Source
 //! Kumar, Guo, Huang, Ren, Liu: SeaBird: Segmentation in Bird's View with Dice Loss Improves Monocular 3D Detection of
-//! Large Objects, CVPR 2024 (arXiv 2403.20318), the analysis of section 3.
+//! Large Objects, CVPR 2024 (arXiv 2403.20318), its analysis of convergence.
 //!
 //! # Example
 //! ```
@@ -41,7 +41,7 @@ use serde::{Deserialize, Serialize};
 use super::residual::{mean_of_row, residual};
 use crate::error::{ConfigError, LossError};
 use crate::info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
-use crate::option::positive;
+use crate::option::{POSITIVE, validate};
 
 /// Which function of the error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -109,7 +109,7 @@ impl Objective for Config {
     };
 
     fn validate(self) -> Result<Self, ConfigError> {
-        positive("length", self.length)?;
+        validate("length", &self.length, &POSITIVE)?;
         Ok(self)
     }
 }

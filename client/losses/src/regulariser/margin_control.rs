@@ -46,6 +46,7 @@ use serde::{Deserialize, Serialize};
 use crate::check;
 use crate::error::{ConfigError, LossError};
 use crate::info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
+use crate::option::{NON_NEGATIVE, validate};
 
 const NAME: &str = "margin_control";
 
@@ -109,9 +110,7 @@ impl Objective for Config {
     };
 
     fn validate(self) -> Result<Self, ConfigError> {
-        if !(self.lambda.is_finite() && self.lambda >= 0.0) {
-            return Err(ConfigError::new("lambda", self.lambda, "a finite number of at least 0"));
-        }
+        validate("lambda", &self.lambda, &NON_NEGATIVE)?;
         Ok(self)
     }
 }

@@ -18,7 +18,7 @@
 //! exactly 0.
 //!
 //! # Source
-//! Xu, Han, Xu, Li, Wang, Hu: EQ-Net: Elastic Quantization Neural Networks, ICCV 2023, the weight distribution
+//! Xu et al.: EQ-Net: Elastic Quantization Neural Networks, ICCV 2023, the weight distribution
 //! regularisation, with the rates of the released code.
 //!
 //! # Example

@@ -29,7 +29,7 @@
 //! through the prox once a round. With momentum apply the prox after the optimiser's step.
 //!
 //! # Source
-//! Refael, Beck et al.: Learning k-Level Structured Sparse Neural Networks Using Group Envelope Regularization, arXiv
+//! Refael et al.: Learning k-Level Structured Sparse Neural Networks Using Group Envelope Regularization, arXiv
 //! 2212.12921; shares, prox and conjugate follow Beck, Refael: Sparse regularization via bidualization, Journal of
 //! Global Optimization 2022, and are verified by their optimality conditions.
 //!

@@ -38,7 +38,7 @@ use serde::{Deserialize, Serialize};
 use super::overlap::check_masks;
 use crate::error::{ConfigError, LossError};
 use crate::info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
-use crate::option::{not_negative, require};
+use crate::option::{Allowed, NON_NEGATIVE, validate};
 
 const NAME: &str = "bev_dice";
 
@@ -101,9 +101,10 @@ impl Objective for Config {
     };
 
     fn validate(self) -> Result<Self, ConfigError> {
-        require("clamp", self.clamp, self.clamp > 0.0 && self.clamp < 0.5, "above 0, below 0.5")?;
-        not_negative("smooth_num", self.smooth_num)?;
-        not_negative("smooth_den", self.smooth_den)?;
+        const CLAMP: Allowed<f64> = Allowed { test: |clamp| *clamp > 0.0 && *clamp < 0.5, text: "above 0, below 0.5" };
+        validate("clamp", &self.clamp, &CLAMP)?;
+        validate("smooth_num", &self.smooth_num, &NON_NEGATIVE)?;
+        validate("smooth_den", &self.smooth_den, &NON_NEGATIVE)?;
         Ok(self)
     }
 }

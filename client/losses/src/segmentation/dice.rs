@@ -37,7 +37,7 @@ use serde::{Deserialize, Serialize};
 use super::overlap::{Overlap, flattened};
 use crate::error::{ConfigError, LossError};
 use crate::info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
-use crate::option::positive;
+use crate::option::{POSITIVE, validate};
 
 const NAME: &str = "dice";
 
@@ -78,7 +78,7 @@ impl Objective for Config {
     };
 
     fn validate(self) -> Result<Self, ConfigError> {
-        positive("smooth", self.smooth)?;
+        validate("smooth", &self.smooth, &POSITIVE)?;
         Ok(self)
     }
 }

@@ -13,8 +13,7 @@
 //! `gamma = 0.75` is the paper's `1 / gamma` with `gamma = 4/3`.
 //!
 //! # Source
-//! Abraham, Khan: A Novel Focal Tversky Loss Function with Improved Attention U-Net for Lesion Segmentation, ISBI 2019,
-//! equation 4.
+//! Abraham, Khan: A Novel Focal Tversky Loss Function with Improved Attention U-Net for Lesion Segmentation, ISBI 2019.
 //!
 //! # Example
 //! ```
@@ -35,7 +34,7 @@ use serde::{Deserialize, Serialize};
 use super::overlap::{Overlap, flattened, power};
 use crate::error::{ConfigError, LossError};
 use crate::info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
-use crate::option::{positive, require};
+use crate::option::{POSITIVE, SHARE, validate};
 
 const NAME: &str = "focal_tversky";
 
@@ -108,9 +107,9 @@ impl Objective for Config {
     };
 
     fn validate(self) -> Result<Self, ConfigError> {
-        require("alpha", self.alpha, (0.0..=1.0).contains(&self.alpha), "from 0 to 1")?;
-        positive("gamma", self.gamma)?;
-        positive("smooth", self.smooth)?;
+        validate("alpha", &self.alpha, &SHARE)?;
+        validate("gamma", &self.gamma, &POSITIVE)?;
+        validate("smooth", &self.smooth, &POSITIVE)?;
         Ok(self)
     }
 }

@@ -47,7 +47,7 @@ use super::focal_tversky;
 use super::overlap::Overlap;
 use crate::error::{ConfigError, LossError};
 use crate::info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
-use crate::option::not_negative;
+use crate::option::{NON_NEGATIVE, validate};
 
 /// The axes along which a volume is projected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -175,10 +175,10 @@ impl Objective for Config {
     };
 
     fn validate(self) -> Result<Self, ConfigError> {
-        not_negative("w_seg", self.w_seg)?;
-        not_negative("w_mip", self.w_mip)?;
+        validate("w_seg", &self.w_seg, &NON_NEGATIVE)?;
+        validate("w_mip", &self.w_mip, &NON_NEGATIVE)?;
         self.overlap().validate()?;
-        self.ratios.iter().try_for_each(|&ratio| not_negative("ratios", ratio))?;
+        self.ratios.iter().try_for_each(|ratio| validate("ratios", ratio, &NON_NEGATIVE))?;
         Ok(self)
     }
 }

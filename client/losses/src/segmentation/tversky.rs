@@ -17,7 +17,7 @@
 //!
 //! # Source
 //! Salehi, Erdogmus, Gholipour: Tversky loss function for image segmentation using 3D fully convolutional deep networks,
-//! MLMI 2017, equation 2.
+//! MLMI 2017.
 //!
 //! # Example
 //! ```
@@ -38,7 +38,7 @@ use serde::{Deserialize, Serialize};
 use super::overlap::{Overlap, flattened};
 use crate::error::{ConfigError, LossError};
 use crate::info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
-use crate::option::{positive, require};
+use crate::option::{POSITIVE, SHARE, validate};
 
 const NAME: &str = "tversky";
 
@@ -96,8 +96,8 @@ impl Objective for Config {
     };
 
     fn validate(self) -> Result<Self, ConfigError> {
-        require("alpha", self.alpha, (0.0..=1.0).contains(&self.alpha), "from 0 to 1")?;
-        positive("smooth", self.smooth)?;
+        validate("alpha", &self.alpha, &SHARE)?;
+        validate("smooth", &self.smooth, &POSITIVE)?;
         Ok(self)
     }
 }

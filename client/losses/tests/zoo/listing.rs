@@ -183,10 +183,7 @@ fn options_out_of_range_are_refused() {
     refused("apre", json!({ "beta": 0.0 }), "beta");
     refused("meco", json!({ "gamma": 0.0 }), "gamma");
     let error = LossConfig::from_name("focal", json!({ "gamma": -1.0 })).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "loss `focal` is not configured correctly: `gamma` is -1, allowed is a finite number of at least 0"
-    );
+    assert_eq!(error.to_string(), "loss `focal` is not configured correctly: `gamma` is -1.0, allowed is finite, >= 0");
     for lambda in [-0.01, f64::NAN, f64::INFINITY] {
         assert!(margin_control::Config::default().with_lambda(lambda).validate().is_err());
     }

@@ -7,6 +7,7 @@ mod classification;
 mod contrastive;
 mod density;
 mod distillation;
+mod document;
 mod edges;
 mod golden;
 mod laws;

@@ -55,8 +55,8 @@ pub(crate) fn composed(
     loss: &LossConfig,
     margin: Option<&margin_control::Config>,
 ) -> Result<Tensor<1>, LossError> {
-    let values = per_sample(logits.clone(), labels.clone(), loss)?;
-    let mean = reduce_weighted(values, mean_weights(&logits, &labels, loss)?, None, Reduction::Mean)?;
+    let weights = mean_weights(&logits, &labels, loss)?;
+    let mean = reduce_weighted(per_sample(logits.clone(), labels, loss)?, weights, None, Reduction::Mean)?;
     Ok(match margin {
         Some(margin) => mean + margin_control(logits, margin)?,
         None => mean,

@@ -71,8 +71,7 @@ fn factorise(a: &mut [f64], side: usize) -> Result<(), usize> {
             row[j] = (row[j] - dot(&row[..j], &other[..j])) / other[j];
         }
         let pivot = row[i] - dot(&row[..i], &row[..i]);
-        // Not `<=`: NaN is no pivot either.
-        if !(pivot > 0.0) {
+        if pivot.is_nan() || pivot <= 0.0 {
             return Err(i);
         }
         row[i] = pivot.sqrt();

@@ -1,7 +1,7 @@
 //! What the algorithms of `[train.algorithm]` add to plain local training, one piece each.
 //!
 //! ```text
-//! batch ──► features ──► logits ──► FedLC ──► loss + margin control ──► + FedNTD, FedDecorr, MOON ──► gradient
+//! batch ──► features ──► logits ──► FedLC ──► loss + margin control ──► + FedNTD, FedDecorr, MOON, iSogCLR ──► gradient
 //!                                                                          (FedSAM: once more, at the worst point nearby)
 //! gradient ──► + SCAFFOLD or FedDyn offset ──► + FedProx or FedDyn pull ──► clip to a norm ──► optimiser
 //! ```
@@ -16,7 +16,9 @@ mod model_contrast;
 mod not_true_distillation;
 mod site_memory;
 mod terms;
+mod views;
 
 pub(super) use gradient::{Correction, ascend, clip};
 pub(super) use site_memory::{Remembered, SiteMemory};
 pub(super) use terms::Terms;
+pub(super) use views::{Pair, Views, initial as views_initial};

@@ -13,6 +13,7 @@
 //! `g+ = g - alpha (y - x)`.
 
 use synod_common::plan::Algorithms;
+use synod_common::random::{ChaCha12Rng, Purpose, stream};
 use synod_common::state::State;
 
 use super::super::error::TrainError;
@@ -56,6 +57,16 @@ impl<'a> SiteMemory<'a> {
         }
         let kept = |name: &'static str| fits(name, task.state.vector(name));
         Ok(Self { algorithms, task, control: kept(CONTROL)?, gradient: kept(GRADIENT)?, previous: kept(PREVIOUS)? })
+    }
+
+    /// The algorithms of the training.
+    pub(in crate::train) fn algorithms(&self) -> &'a Algorithms {
+        self.algorithms
+    }
+
+    /// The site's random stream of this round for `purpose`.
+    pub(in crate::train) fn stream(&self, seed: u64, purpose: Purpose) -> ChaCha12Rng {
+        stream(seed, self.task.round, self.task.client, purpose)
     }
 
     /// The model the round begins with.

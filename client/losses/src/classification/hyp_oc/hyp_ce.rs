@@ -20,7 +20,7 @@
 //!
 //! # Source
 //! Narayan, Patel: Hyp-OC: Hyperbolic One Class Classification for Face Anti-Spoofing, FG 2024, and its released code;
-//! the logits are those of Ganea, Bécigneul, Hofmann: Hyperbolic Neural Networks, NeurIPS 2018, equation 25.
+//! the logits are those of Ganea, Bécigneul, Hofmann: Hyperbolic Neural Networks, NeurIPS 2018.
 //!
 //! # Example
 //! ```

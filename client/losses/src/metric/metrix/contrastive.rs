@@ -46,7 +46,7 @@ use crate::geometry::{row_distances, unit};
 use crate::info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
 use crate::metric::contrastive::{self, contrastive};
 use crate::metric::pairs::mean_of_positive;
-use crate::option::{not_negative, positive};
+use crate::option::{NON_NEGATIVE, POSITIVE, validate};
 
 const NAME: &str = "metrix_contrastive";
 
@@ -104,8 +104,8 @@ impl Objective for Config {
     };
 
     fn validate(self) -> Result<Self, ConfigError> {
-        positive("margin", self.margin)?;
-        not_negative("weight", self.weight)?;
+        validate("margin", &self.margin, &POSITIVE)?;
+        validate("weight", &self.weight, &NON_NEGATIVE)?;
         Ok(self)
     }
 }

@@ -24,7 +24,7 @@
 //!
 //! # Source
 //! Venkataramanan, Psomas, Kijak, Amsaleg, Karantzalos, Avrithis: It Takes Two to Tango: Mixup for Deep Metric Learning,
-//! ICLR 2022 (arXiv 2106.04990), equation for the mixed multi-similarity loss.
+//! ICLR 2022 (arXiv 2106.04990), applied to multi-similarity.
 //!
 //! # Example
 //! ```
@@ -49,7 +49,7 @@ use crate::geometry::unit;
 use crate::info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
 use crate::metric::multi_similarity::{self, multi_similarity, pull_and_push};
 use crate::metric::pairs::memberships;
-use crate::option::{not_negative, positive, require};
+use crate::option::{FINITE, NON_NEGATIVE, POSITIVE, validate};
 
 const NAME: &str = "metrix_multi_similarity";
 
@@ -122,10 +122,10 @@ impl Objective for Config {
     };
 
     fn validate(self) -> Result<Self, ConfigError> {
-        positive("beta", self.beta)?;
-        positive("gamma", self.gamma)?;
-        require("margin", self.margin, self.margin.is_finite(), "finite")?;
-        not_negative("weight", self.weight)?;
+        validate("beta", &self.beta, &POSITIVE)?;
+        validate("gamma", &self.gamma, &POSITIVE)?;
+        validate("margin", &self.margin, &FINITE)?;
+        validate("weight", &self.weight, &NON_NEGATIVE)?;
         Ok(self)
     }
 }

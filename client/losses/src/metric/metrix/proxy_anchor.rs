@@ -48,7 +48,7 @@ use crate::geometry::unit;
 use crate::info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
 use crate::metric::pairs::memberships;
 use crate::metric::proxy_anchor::{self, of_similarities, proxy_anchor};
-use crate::option::{not_negative, positive, require};
+use crate::option::{FINITE, NON_NEGATIVE, POSITIVE, validate};
 
 const NAME: &str = "metrix_proxy_anchor";
 
@@ -111,9 +111,9 @@ impl Objective for Config {
     };
 
     fn validate(self) -> Result<Self, ConfigError> {
-        positive("alpha", self.alpha)?;
-        require("margin", self.margin, self.margin.is_finite(), "finite")?;
-        not_negative("weight", self.weight)?;
+        validate("alpha", &self.alpha, &POSITIVE)?;
+        validate("margin", &self.margin, &FINITE)?;
+        validate("weight", &self.weight, &NON_NEGATIVE)?;
         Ok(self)
     }
 }

@@ -44,7 +44,7 @@ use super::prior::Prior;
 use crate::check;
 use crate::error::{ConfigError, LossError};
 use crate::info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
-use crate::option::positive;
+use crate::option::{POSITIVE, validate};
 
 const NAME: &str = "comic_balancer";
 
@@ -158,7 +158,7 @@ impl Objective for Config {
 
     fn validate(self) -> Result<Self, ConfigError> {
         self.modifier().validate()?;
-        positive("balance_gamma", self.balance_gamma)?;
+        validate("balance_gamma", &self.balance_gamma, &POSITIVE)?;
         Ok(self)
     }
 }

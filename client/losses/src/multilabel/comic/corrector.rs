@@ -48,7 +48,7 @@ use crate::check;
 use crate::error::{ConfigError, LossError};
 use crate::host::read_finite;
 use crate::info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
-use crate::option::{not_negative, positive, require};
+use crate::option::{INNER_SHARE, NON_NEGATIVE, POSITIVE, SHARE_BELOW_ONE, validate};
 use crate::reduce::{Reduction, reduce};
 use crate::state::{Facts, LossState, Memory, Remembering, Targets};
 
@@ -184,13 +184,13 @@ impl Objective for Config {
     };
 
     fn validate(self) -> Result<Self, ConfigError> {
-        require("tau", self.tau, self.tau > 0.0 && self.tau < 1.0, "above 0, below 1")?;
-        not_negative("margin", self.margin)?;
-        not_negative("gamma_pos", self.gamma_pos)?;
-        not_negative("gamma_neg", self.gamma_neg)?;
-        require("clip", self.clip, (0.0..1.0).contains(&self.clip), "at least 0, below 1")?;
-        not_negative("weight_power", self.weight_power)?;
-        positive("batch_scale", self.batch_scale)?;
+        validate("tau", &self.tau, &INNER_SHARE)?;
+        validate("margin", &self.margin, &NON_NEGATIVE)?;
+        validate("gamma_pos", &self.gamma_pos, &NON_NEGATIVE)?;
+        validate("gamma_neg", &self.gamma_neg, &NON_NEGATIVE)?;
+        validate("clip", &self.clip, &SHARE_BELOW_ONE)?;
+        validate("weight_power", &self.weight_power, &NON_NEGATIVE)?;
+        validate("batch_scale", &self.batch_scale, &POSITIVE)?;
         Ok(self)
     }
 }

@@ -50,7 +50,7 @@ use super::prior::{Prior, attention};
 use crate::check;
 use crate::error::{ConfigError, LossError};
 use crate::info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
-use crate::option::{not_negative, positive, require};
+use crate::option::{NON_NEGATIVE, POSITIVE, SHARE_BELOW_ONE, validate};
 use crate::reduce::{Reduction, reduce};
 use crate::state::{Facts, LossState, Memory, Remembering, Targets};
 
@@ -161,11 +161,11 @@ impl Objective for Config {
     };
 
     fn validate(self) -> Result<Self, ConfigError> {
-        not_negative("gamma_pos", self.gamma_pos)?;
-        not_negative("gamma_neg", self.gamma_neg)?;
-        require("clip", self.clip, (0.0..1.0).contains(&self.clip), "at least 0, below 1")?;
-        positive("boost", self.boost)?;
-        not_negative("weight_power", self.weight_power)?;
+        validate("gamma_pos", &self.gamma_pos, &NON_NEGATIVE)?;
+        validate("gamma_neg", &self.gamma_neg, &NON_NEGATIVE)?;
+        validate("clip", &self.clip, &SHARE_BELOW_ONE)?;
+        validate("boost", &self.boost, &POSITIVE)?;
+        validate("weight_power", &self.weight_power, &NON_NEGATIVE)?;
         Ok(self)
     }
 }

@@ -21,7 +21,7 @@
 //!
 //! # Source
 //! Yu, Yu, Løkse, Jenssen, Príncipe: Cauchy-Schwarz Divergence Information Bottleneck for Regression, ICLR 2024,
-//! proposition 1.
+//! proposition 1 of the slides with the released code.
 //!
 //! # Example
 //! ```

@@ -14,8 +14,8 @@
 //! still have a value and a gradient.
 //!
 //! # Source
-//! Yu, Yu, Løkse, Jenssen, Príncipe: Cauchy-Schwarz Divergence Information Bottleneck for Regression, ICLR 2024,
-//! section 2; Príncipe: Information Theoretic Learning, Springer 2010.
+//! Yu, Yu, Løkse, Jenssen, Príncipe: Cauchy-Schwarz Divergence Information Bottleneck for Regression, ICLR 2024;
+//! Príncipe: Information Theoretic Learning, Springer 2010.
 //!
 //! # Example
 //! ```

@@ -21,7 +21,7 @@
 //!
 //! # Source
 //! Yu, Yu, Løkse, Jenssen, Príncipe: Cauchy-Schwarz Divergence Information Bottleneck for Regression, ICLR 2024,
-//! proposition 2; normalisation as in the released code.
+//! proposition 2 of the slides with the released code; normalisation as in that code.
 //!
 //! # Example
 //! ```

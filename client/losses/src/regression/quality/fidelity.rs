@@ -19,7 +19,7 @@
 //!
 //! # Source
 //! You et al.: Teaching Large Language Models to Regress Accurate Image Quality Scores using Score Distribution, CVPR
-//! 2025, equation 13; official code, `rating_loss`. Fidelity by Tsai et al., SIGIR 2007.
+//! 2025; official code, `rating_loss`. Fidelity by Tsai et al., SIGIR 2007.
 //!
 //! # Example
 //! ```

@@ -15,7 +15,7 @@
 //!
 //! # Source
 //! You et al.: Teaching Large Language Models to Regress Accurate Image Quality Scores using Score Distribution, CVPR
-//! 2025, equation 9; official code, `softkl_loss`.
+//! 2025; official code, `softkl_loss`.
 //!
 //! # Example
 //! ```

@@ -36,7 +36,7 @@ use serde::{Deserialize, Serialize};
 use super::loss::{self, BarCounts, Levels, images, read_unit};
 use crate::error::{ConfigError, LossError};
 use crate::info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
-use crate::option::require;
+use crate::option::{FINITE, validate};
 use crate::segmentation::overlap::check_masks;
 
 const NAME: &str = "betti_matching_error";
@@ -105,7 +105,7 @@ impl Objective for Config {
     };
 
     fn validate(self) -> Result<Self, ConfigError> {
-        require("threshold", self.threshold, self.threshold.is_finite(), "finite")?;
+        validate("threshold", &self.threshold, &FINITE)?;
         Ok(self)
     }
 }

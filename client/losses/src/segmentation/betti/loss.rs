@@ -52,7 +52,7 @@ use crate::error::{ConfigError, LossError};
 use crate::gradient::attach_each;
 use crate::host::read_finite;
 use crate::info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
-use crate::option::require;
+use crate::option::{Allowed, validate};
 use crate::segmentation::overlap::check_masks;
 
 /// Ranks and pixels are counted in 32 bits, with four cubes for each pixel of a framed image.
@@ -147,12 +147,9 @@ impl Objective for Config {
     };
 
     fn validate(self) -> Result<Self, ConfigError> {
-        require(
-            "dimensions",
-            format!("{:?}", self.dimensions),
-            is_choice(&self.dimensions),
-            "0 (components), 1 (loops), or both",
-        )?;
+        const CHOICE: Allowed<Vec<usize>> =
+            Allowed { test: |dimensions| is_choice(dimensions), text: "0 (components), 1 (loops), or both" };
+        validate("dimensions", &self.dimensions, &CHOICE)?;
         Ok(self)
     }
 }

@@ -40,7 +40,7 @@ use serde::{Deserialize, Serialize};
 use super::loss::{self, BarCounts, Levels, betti_matching};
 use crate::error::{ConfigError, LossError};
 use crate::info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
-use crate::option::not_negative;
+use crate::option::{NON_NEGATIVE, validate};
 use crate::segmentation::dice::{self, dice};
 
 /// The `smooth` of the Dice part.
@@ -122,7 +122,7 @@ impl Objective for Config {
     };
 
     fn validate(self) -> Result<Self, ConfigError> {
-        not_negative("alpha", self.alpha)?;
+        validate("alpha", &self.alpha, &NON_NEGATIVE)?;
         self.betti().validate()?;
         Ok(self)
     }

@@ -42,7 +42,7 @@ use super::{energy_distance, sinkhorn, soft_ged};
 use crate::check;
 use crate::error::{ConfigError, LossError};
 use crate::info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
-use crate::option::not_negative;
+use crate::option::{NON_NEGATIVE, validate};
 
 /// Which distance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -176,8 +176,8 @@ impl Objective for Config {
     };
 
     fn validate(self) -> Result<Self, ConfigError> {
-        not_negative("w_dist", self.w_dist)?;
-        not_negative("w_latent", self.w_latent)?;
+        validate("w_dist", &self.w_dist, &NON_NEGATIVE)?;
+        validate("w_latent", &self.w_latent, &NON_NEGATIVE)?;
         self.sinkhorn().validate()?;
         self.soft_ged().validate()?;
         Ok(self)

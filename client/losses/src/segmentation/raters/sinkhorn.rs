@@ -49,7 +49,7 @@ use crate::error::{ConfigError, LossError};
 use crate::gradient::attach_each;
 use crate::host::read_finite;
 use crate::info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
-use crate::option::require;
+use crate::option::{Allowed, validate};
 
 /// The smallest blur: below it the exponents of a softmin are beyond what single-precision costs say.
 const BLUR_MIN: f64 = 1e-4;
@@ -124,10 +124,18 @@ impl Objective for Config {
     };
 
     fn validate(self) -> Result<Self, ConfigError> {
-        require("blur", self.blur, (BLUR_MIN..=DIAMETER_MAX).contains(&self.blur), "from 0.0001 to 1e6")?;
-        require("scaling", self.scaling, self.scaling > 0.0 && self.scaling <= SCALING_MAX, "above 0, at most 0.99")?;
+        const BLUR: Allowed<f64> =
+            Allowed { test: |blur| (BLUR_MIN..=DIAMETER_MAX).contains(blur), text: "from 0.0001 to 1e6" };
+        const SCALING: Allowed<f64> =
+            Allowed { test: |scaling| *scaling > 0.0 && *scaling <= SCALING_MAX, text: "above 0, at most 0.99" };
+        const DIAMETER: Allowed<f64> = Allowed {
+            test: |diameter| *diameter > 0.0 && *diameter <= DIAMETER_MAX,
+            text: "above 0, at most 1e6, or null",
+        };
+        validate("blur", &self.blur, &BLUR)?;
+        validate("scaling", &self.scaling, &SCALING)?;
         if let Some(diameter) = self.diameter {
-            require("diameter", diameter, diameter > 0.0 && diameter <= DIAMETER_MAX, "above 0, at most 1e6, or null")?;
+            validate("diameter", &diameter, &DIAMETER)?;
         }
         Ok(self)
     }

@@ -41,7 +41,7 @@ use serde::{Deserialize, Serialize};
 use super::samples::{check, sum_of_each};
 use crate::error::{ConfigError, LossError};
 use crate::info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
-use crate::option::positive;
+use crate::option::{POSITIVE, validate};
 
 const NAME: &str = "soft_ged";
 
@@ -82,7 +82,7 @@ impl Objective for Config {
     };
 
     fn validate(self) -> Result<Self, ConfigError> {
-        positive("eps", self.eps)?;
+        validate("eps", &self.eps, &POSITIVE)?;
         Ok(self)
     }
 }

@@ -14,9 +14,10 @@ use crate::support::{assert_close, leaf, numbers};
 
 /// Value and gradient are finite.
 fn assert_finite<const D: usize>(what: &str, input: &Tensor<D>, loss: Tensor<1>) {
-    let value = numbers(loss.clone());
+    let gradient = input.grad(&loss.backward());
+    let value = numbers(loss);
     assert!(value.iter().all(|value| value.is_finite()), "{what}: {value:?}");
-    if let Some(gradient) = input.grad(&loss.backward()) {
+    if let Some(gradient) = gradient {
         assert!(numbers(gradient).iter().all(|slope| slope.is_finite()), "{what}: gradient of {value:?}");
     }
 }
