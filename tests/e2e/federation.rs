@@ -172,3 +172,29 @@ fn networked_runs_of_the_other_tasks_end_with_the_hash_of_the_simulated_ones() {
         assert!(finished.contains(&simulated), "{task}: the networked run ends with {simulated}:\n{finished}");
     }
 }
+
+/// Statistics that are added up come out the same over the network, and answer well though each site has few classes.
+#[test]
+fn closed_form_plans_give_the_simulated_hash_over_the_network() {
+    for plan in ["naive-bayes.toml", "ridge.toml"] {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        let names = ["site-0", "site-1", "site-2"];
+        let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("plans").join(plan)).unwrap();
+        let text = text.replace("sites_min = 10", "sites_min = 3").replace("clients = 10", "clients = 3");
+        let plan = root.join(plan);
+        std::fs::write(&plan, text).unwrap();
+        let simulated = simulate(&plan, &root.join("one"), "1");
+        assert_eq!(simulate(&plan, &root.join("three"), "3"), simulated);
+        let keys = Keys::new(&root.join("keys"), &names);
+        let (coordinator, address) = Running::coordinator(&plan, &keys.of("coordinator"), &root.join("net"));
+        let clients: Vec<Running> = names.iter().rev().map(|n| Running::client(&address, &keys.of(n))).collect();
+        for client in clients {
+            let (code, _, stderr) = client.end();
+            assert_eq!(code, Some(0), "{stderr}");
+        }
+        let (code, lines, stderr) = coordinator.end();
+        assert_eq!(code, Some(0), "{stderr}");
+        assert!(lines.iter().any(|l| l.contains("run_finished") && l.contains(&simulated)), "{lines:?}");
+    }
+}

@@ -3,6 +3,7 @@
 use synod_common::blocks::{BlockKind, BlockSpec, Layout};
 use synod_common::plan::{Activation, BlockRule, Model, Plan};
 
+use super::closed_form::{ClosedForm, NaiveBayes, Ridge};
 use super::error::ModelError;
 use crate::catalogue::model_outputs;
 
@@ -15,9 +16,11 @@ pub(crate) struct Blueprint {
 }
 
 /// How layers are put together.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) enum Form {
     Logistic,
+    /// The layers answer with what the statistics of the layout give.
+    ClosedForm(ClosedForm),
     Mlp(Activation),
     /// For images `[channels, height, width]`.
     Cnn([usize; 3]),
@@ -93,6 +96,15 @@ impl Blueprint {
         let outputs = model_outputs(plan);
         let (form, layers) = match &plan.model {
             Model::Logistic => (Form::Logistic, vec![Layer::linear("fc", inputs, outputs)]),
+            Model::NaiveBayes { var_eps, prior_smoothing } => {
+                let (var_eps, prior_smoothing) = (*var_eps, *prior_smoothing);
+                let form = ClosedForm::NaiveBayes(NaiveBayes { inputs, classes: outputs, var_eps, prior_smoothing });
+                (Form::ClosedForm(form), vec![Layer::linear("fc", inputs, outputs)])
+            }
+            Model::Ridge { lambda } => {
+                let form = ClosedForm::Ridge(Ridge { inputs, outputs, lambda: *lambda });
+                (Form::ClosedForm(form), vec![Layer::linear("fc", inputs, outputs)])
+            }
             Model::Mlp { hidden, activation } => {
                 let units = || hidden.iter().map(|units| *units as usize);
                 let from = std::iter::once(inputs).chain(units());
@@ -113,13 +125,24 @@ impl Blueprint {
                 (Form::Resnet8(shape, *groups as usize), resnet8(shape[0], *width as usize, outputs))
             }
         };
-        let blocks = layers.iter().flat_map(Layer::blocks).collect();
+        let blocks = match &form {
+            Form::ClosedForm(form) => form.blocks(),
+            _ => layers.iter().flat_map(Layer::blocks).collect(),
+        };
         let layout = Layout::new(blocks).map_err(|source| ModelError::Layout { model: plan.model.name(), source })?;
         Ok(Self { layers, form, layout })
     }
 
     pub(crate) fn layout(&self) -> &Layout {
         &self.layout
+    }
+
+    /// How the model is fitted, where its values are sums over samples.
+    pub(crate) fn closed_form(&self) -> Option<&ClosedForm> {
+        match &self.form {
+            Form::ClosedForm(form) => Some(form),
+            _ => None,
+        }
     }
 
     /// For each block in order whether `rule` names it.

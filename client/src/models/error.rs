@@ -33,6 +33,16 @@ pub enum ModelError {
         /// Values given.
         found: usize,
     },
+    /// The sums that a model is fitted from do not give one.
+    #[error("the model `{model}` cannot be fitted: {reason}; {help}")]
+    Fit {
+        /// Name of the architecture.
+        model: &'static str,
+        /// Why.
+        reason: String,
+        /// What to do.
+        help: &'static str,
+    },
     /// A model file could not be read or written.
     #[error("could not {verb} the model file {path}: {source}; check the path, its permissions and the disk's space")]
     File {

@@ -134,7 +134,8 @@ fn misfit(reason: String) -> ModelError {
     ModelError::Misfit { reason }
 }
 
-/// The shape of a block that PyTorch holds transposed. Only linear layers have blocks of two dimensions.
+/// The shape of a block that PyTorch holds transposed. Only linear layers have blocks of two dimensions,
+/// and sums over samples, which are laid out like them.
 fn matrix(block: &BlockSpec) -> Option<[usize; 2]> {
     block.shape.as_slice().try_into().ok()
 }

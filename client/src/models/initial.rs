@@ -11,7 +11,7 @@ use super::error::ModelError;
 ///
 /// Weights and biases of linear and convolutional layers are uniform in ±1/√(inputs of one output), as PyTorch's
 /// defaults are; a normalisation starts as the identity; the logistic model starts at zero, where its training is
-/// convex anyway. Drawn from the plan's own stream, so that neither device nor thread matters.
+/// convex anyway, and sums over samples begin at zero. Drawn from the plan's own stream, so that neither device nor thread matters.
 ///
 /// # Errors
 /// When the plan's model cannot be laid out.
@@ -22,7 +22,7 @@ pub fn initial(plan: &Plan) -> Result<Vec<f32>, ModelError> {
 impl Blueprint {
     pub(crate) fn initial(&self, seed: u64) -> Vec<f32> {
         let len = self.layout().len();
-        if self.form == Form::Logistic {
+        if matches!(self.form, Form::Logistic | Form::ClosedForm(_)) {
             return vec![0.0; len];
         }
         let mut rng = run_stream(seed, Purpose::Initialise);

@@ -8,6 +8,7 @@
 //! The blueprint is the one description; a test checks that the networks agree with it.
 
 mod blueprint;
+mod closed_form;
 mod error;
 pub mod export;
 mod flat;
@@ -19,6 +20,7 @@ pub use error::ModelError;
 pub use initial::initial;
 
 pub(crate) use blueprint::Blueprint;
+pub(crate) use closed_form::{ClosedForm, Target};
 pub(crate) use flat::write_flat;
 pub(crate) use network::Network;
 

@@ -36,6 +36,11 @@ impl Network {
         let mut parts = Parts { layers: blueprint.layers.iter(), values, device, groups: 1 };
         Ok(match &blueprint.form {
             Form::Logistic => Self::Logistic(parts.linear()),
+            Form::ClosedForm(form) => {
+                let linear = form.linear(values)?;
+                parts.values = &linear;
+                Self::Logistic(parts.linear())
+            }
             Form::Mlp(activation) => {
                 let layers = blueprint.layers.iter().map(|_| parts.linear()).collect();
                 Self::Mlp(Mlp { layers, activation: *activation as usize })

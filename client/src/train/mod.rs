@@ -17,6 +17,7 @@ mod loss_memory;
 mod optimiser;
 mod order;
 mod personal;
+mod sums;
 mod trainer;
 
 pub use crate::task::Evaluation;
@@ -25,5 +26,7 @@ pub use trainer::{Assignment, StepReport, Trained, Trainer};
 
 #[cfg(test)]
 mod algorithm_tests;
+#[cfg(test)]
+mod loss_memory_tests;
 #[cfg(test)]
 mod tests;

@@ -20,24 +20,24 @@ const CLIENT: ClientId = ClientId([3; 16]);
 const ROUND: RoundId = RoundId(1);
 
 /// Training on `model` in the first round of a site that keeps nothing.
-fn task(model: &[f32]) -> Assignment<'_> {
+pub(super) fn task(model: &[f32]) -> Assignment<'_> {
     static NOTHING: LazyLock<State> = LazyLock::new(State::default);
     Assignment { round: ROUND, client: CLIENT, model, control: None, state: &NOTHING }
 }
 
-fn plan(model: &str, train: &str) -> Plan {
+pub(super) fn plan(model: &str, train: &str) -> Plan {
     let text = format!(
         "model = {model}\nrounds = 2\n[task.classification]\nclasses = 10\n[data]\nsource = \"digits\"\n[train]\n{train}"
     );
     Plan::read(&text, &Zoo).unwrap_or_else(|error| panic!("{error}"))
 }
 
-fn trainer(plan: &Plan) -> Trainer {
+pub(super) fn trainer(plan: &Plan) -> Trainer {
     Trainer::new(Arc::new(plan.clone()), &DeviceChoice::Cpu).unwrap()
 }
 
 /// The first `samples` digits as one site's data.
-fn digits(plan: &Plan, samples: u32) -> SiteData {
+pub(super) fn digits(plan: &Plan, samples: u32) -> SiteData {
     let loaded = data::load(plan, Path::new(".")).unwrap();
     SiteData::for_site(plan, CLIENT, loaded.train, (0..samples).collect(), None, None).unwrap()
 }

@@ -79,7 +79,7 @@ pub struct Screening {
 impl Screening {
     pub(super) fn read(mut s: Section<'_, '_>) -> Self {
         let screening = Self {
-            norm_max: s.number("norm_max", 1e4, 1e-9..=1e6),
+            norm_max: s.number("norm_max", 1e4, 1e-9..=1e12),
             samples_max: s.number("samples_max", 100_000_000, 1..=1_000_000_000),
         };
         s.finish();

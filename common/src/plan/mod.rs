@@ -9,6 +9,7 @@
 
 mod aggregate;
 mod algorithm;
+mod closed_form;
 mod data;
 mod federation;
 mod personal;
@@ -23,6 +24,7 @@ mod units;
 
 pub use aggregate::{Aggregate, ServerOptimiser};
 pub use algorithm::{Algorithms, FedDecorr, FedDyn, FedLc, FedNtd, FedProx, FedSam, IsoGclr, Moon, Scaffold};
+pub use closed_form::RIDGE_INPUTS_MAX;
 pub use data::{
     COLUMNS_MAX, CsvSource, DIGIT_ATTRIBUTES, DataPlan, Fit, INPUT_VALUES_MAX, IdxSource, Normalise, NpzSource,
     OnMissing, Source,

@@ -17,6 +17,8 @@ pub enum Strategy {
         /// The say of each update.
         weighting: Weighting,
     },
+    /// The sum of the updates: the model is a sum over samples.
+    Sum,
     /// The mean of updates per local step, times the mean number of steps (Wang et al. 2020).
     Fednova {
         /// The say of each update.
@@ -211,6 +213,7 @@ impl Strategy {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Fedavg { .. } => "fedavg",
+            Self::Sum => "sum",
             Self::Fednova { .. } => "fednova",
             Self::Qfedavg { .. } => "qfedavg",
             Self::PrincipalGradient(_) => "principal_gradient",
@@ -239,6 +242,7 @@ impl Strategy {
             Self::Bulyan { hostile } => 4 * hostile + 3,
             Self::Fltrust { .. } => 2,
             Self::Fedavg { .. }
+            | Self::Sum
             | Self::Fednova { .. }
             | Self::Qfedavg { .. }
             | Self::PrincipalGradient(_)
@@ -258,6 +262,7 @@ impl Strategy {
     pub(super) fn read(name: &str, o: &mut Section<'_, '_>) -> Option<Self> {
         Some(match name {
             "fedavg" => Self::Fedavg { weighting: o.or("weighting", Weighting::Samples) },
+            "sum" => Self::Sum,
             "fednova" => Self::Fednova { weighting: o.or("weighting", Weighting::Samples) },
             "qfedavg" => Self::Qfedavg {
                 q: o.number("q", 0.2, 0.0..=100.0),

@@ -1,5 +1,6 @@
 //! Checks that need more than one section of a plan.
 
+use super::closed_form::check_closed_form;
 use super::data::{DIGIT_ATTRIBUTES, Fit, Normalise, Source};
 use super::federation::{Attack, Partition};
 use super::reader::Problems;
@@ -14,7 +15,7 @@ pub(super) fn check_together(plan: &Plan, problems: &Problems) {
     let side_min = match plan.model {
         Model::Cnn | Model::Resnet8 { .. } => Some(4),
         Model::Lenet => Some(16),
-        Model::Logistic | Model::Mlp { .. } => None,
+        Model::Logistic | Model::Mlp { .. } | Model::NaiveBayes { .. } | Model::Ridge { .. } => None,
     };
     if let Some(side_min) = side_min {
         let fits = matches!(shape.as_slice(), [_, h, w] if *h >= side_min && *w >= side_min);
@@ -117,6 +118,7 @@ pub(super) fn check_together(plan: &Plan, problems: &Problems) {
         None => {}
     }
     check_strategy(plan, problems);
+    check_closed_form(plan, problems);
     check_algorithms(plan, problems);
     check_personal(plan, problems);
 }

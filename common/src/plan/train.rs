@@ -38,6 +38,20 @@ pub enum Model {
         /// Groups of each group normalisation; divides `width`.
         groups: u32,
     },
+    /// Gaussian naive Bayes with one variance per input, from counts, sums and squares that sites add up in one round
+    /// (Zheng et al. 2023).
+    NaiveBayes {
+        /// Added to each variance, above 0.
+        var_eps: f64,
+        /// Samples added to each class in the priors, at least 0.
+        prior_smoothing: f64,
+    },
+    /// Linear least squares with a penalty, from products that sites add up in one round (Hoerl and Kennard 1970). A
+    /// classification is fitted to ones and zeros.
+    Ridge {
+        /// Weight of the squared coefficients beside the sum of squared errors, above 0. The intercept has no penalty.
+        lambda: f64,
+    },
 }
 
 /// The function between the layers of an MLP.
@@ -52,7 +66,7 @@ pub enum Activation {
     Gelu,
 }
 
-const MODELS: &[&str] = &["logistic", "mlp", "cnn", "lenet", "resnet8"];
+const MODELS: &[&str] = &["logistic", "mlp", "cnn", "lenet", "resnet8", "naive_bayes", "ridge"];
 
 impl Model {
     /// The name in a plan.
@@ -64,6 +78,8 @@ impl Model {
             Self::Cnn => "cnn",
             Self::Lenet => "lenet",
             Self::Resnet8 { .. } => "resnet8",
+            Self::NaiveBayes { .. } => "naive_bayes",
+            Self::Ridge { .. } => "ridge",
         }
     }
 
@@ -71,10 +87,16 @@ impl Model {
     #[must_use]
     pub fn has_features(&self) -> bool {
         match self {
-            Self::Logistic => false,
+            Self::Logistic | Self::NaiveBayes { .. } | Self::Ridge { .. } => false,
             Self::Mlp { hidden, .. } => !hidden.is_empty(),
             Self::Cnn | Self::Lenet | Self::Resnet8 { .. } => true,
         }
+    }
+
+    /// Whether the model is fitted in closed form: its values are sums over samples, which sites add up in one round.
+    #[must_use]
+    pub fn is_closed_form(&self) -> bool {
+        matches!(self, Self::NaiveBayes { .. } | Self::Ridge { .. })
     }
 
     pub(super) fn read(root: &mut Section<'_, '_>) -> Option<Self> {
@@ -110,6 +132,11 @@ impl Model {
                 }
                 Self::Resnet8 { width, groups }
             }
+            "naive_bayes" => Self::NaiveBayes {
+                var_eps: s.number("var_eps", 1e-9, 1e-12..=1e6),
+                prior_smoothing: s.number("prior_smoothing", 0.0, 0.0..=1e6),
+            },
+            "ridge" => Self::Ridge { lambda: s.number("lambda", 1.0, 1e-6..=1e12) },
             _ => Self::Logistic,
         };
         s.finish();

@@ -18,6 +18,10 @@ mod population;
 mod references;
 
 #[cfg(test)]
+mod closed_form_tests;
+#[cfg(test)]
+mod loss_memory_tests;
+#[cfg(test)]
 mod personal_tests;
 #[cfg(test)]
 mod tests;

@@ -20,7 +20,7 @@ use crate::report::ComparisonRow;
 pub enum Reference {
     /// Each site trains by itself, as long as the federated run.
     Alone,
-    /// The same plan with plain averaging.
+    /// The same plan with plain averaging; no row where the model is in closed form, whose sums have no mean that answers.
     Fedavg,
     /// All sites' samples in one place.
     Pooled,
@@ -58,6 +58,7 @@ pub fn references(
                     add(format!("{name} alone"), "trained on this site's samples only", &one, &alone)?;
                 }
             }
+            Reference::Fedavg if plan.model.is_closed_form() => {}
             Reference::Fedavg => {
                 let mut averaged = plan.as_ref().clone();
                 averaged.aggregate = Aggregate::default();

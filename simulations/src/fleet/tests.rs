@@ -11,11 +11,12 @@ use synod_common::event::{Outcome, RunEvent};
 use synod_common::ids::Digest;
 use synod_common::metrics::Metrics;
 use synod_common::plan::{Activation, Algorithms, Model, Plan};
+use synod_coordinator::round::Ended;
 use synod_coordinator::server::NoHost;
 
 use super::{Fleet, FleetError, FleetOptions, Population, Reference, references};
 
-fn plan(extra: &str) -> Arc<Plan> {
+pub(super) fn plan(extra: &str) -> Arc<Plan> {
     let text = format!(
         "rounds = 2\nmodel = \"logistic\"\n[task.classification]\nclasses = 3\n[data]\nholdout = 0.25\n[data.source.npz]\n\
          file = \"x.npz\"\nshape = [4]\n[train]\nbatch = 8\n{extra}"
@@ -24,7 +25,7 @@ fn plan(extra: &str) -> Arc<Plan> {
 }
 
 /// Three classes that a line can tell apart: the class is the largest of the first three inputs.
-fn samples(rows: usize) -> Loaded {
+pub(super) fn samples(rows: usize) -> Loaded {
     let labels: Vec<u32> = (0..rows).map(|i| (i * 7 % 3) as u32).collect();
     let inputs = labels
         .iter()
@@ -36,7 +37,12 @@ fn samples(rows: usize) -> Loaded {
     Loaded { train, test, assignment: None, notes: Vec::new() }
 }
 
-fn run(plan: &Arc<Plan>, threads: usize) -> (Outcome, Digest, Vec<RunEvent>) {
+pub(super) fn run(plan: &Arc<Plan>, threads: usize) -> (Outcome, Digest, Vec<RunEvent>) {
+    let (ended, events) = run_to_the_end(plan, threads);
+    (ended.outcome, ended.model.digest, events)
+}
+
+pub(super) fn run_to_the_end(plan: &Arc<Plan>, threads: usize) -> (Ended, Vec<RunEvent>) {
     let population = Population::new(plan, &samples(120)).unwrap();
     let trainer = Arc::new(Trainer::new(Arc::clone(plan), &DeviceChoice::Cpu).unwrap());
     let events = Mutex::new(Vec::new());
@@ -44,8 +50,8 @@ fn run(plan: &Arc<Plan>, threads: usize) -> (Outcome, Digest, Vec<RunEvent>) {
     let stop = AtomicBool::new(false);
     let fleet =
         Fleet { plan: Arc::clone(plan), trainer, population: &population, host: &NoHost, sink: &sink, stop: &stop };
-    let result = fleet.run(FleetOptions { threads }).unwrap();
-    (result.outcome, result.model.digest, events.into_inner().unwrap())
+    let ended = fleet.run(FleetOptions { threads }).unwrap();
+    (ended, events.into_inner().unwrap())
 }
 
 #[test]

@@ -67,6 +67,19 @@ pub const STRATEGIES: &[StrategyInfo] = &[
         source: "McMahan et al., Communication-Efficient Learning of Deep Networks from Decentralized Data, AISTATS 2017",
     },
     StrategyInfo {
+        name: "sum",
+        family: StrategyFamily::Mean,
+        summary: "the sum of the updates, exact and in no order: the model is a sum over all samples",
+        formula: "x <- x + sum_i d_i",
+        options: &[],
+        state: NOTHING,
+        cost: ON_ARRIVAL,
+        identities: "the model is the one of the pooled samples, however they are split",
+        when: "model = naive_bayes or ridge, which need it, and nothing else takes it",
+        source: "Zheng et al., Revisiting Discriminative vs. Generative Classifiers: Theory and Implications, ICML 2023, for \
+                 naive Bayes; the addition of sufficient statistics is older than federated learning",
+    },
+    StrategyInfo {
         name: "fednova",
         family: StrategyFamily::Mean,
         summary: "the mean of updates per local step, so that sites that do more steps do not pull the model their way",

@@ -124,11 +124,11 @@ fn carried(high: i64, low: i64) -> (i64, i64) {
     (high.wrapping_add(low >> LOW_BITS), low & LOW_MASK)
 }
 
-/// `out = sum / total weight`.
+/// `out = sum / divisor`.
 pub(super) struct Divide<'a> {
     pub(super) high: &'a [i64],
     pub(super) low: &'a [i64],
-    pub(super) total_weight: f64,
+    pub(super) divisor: f64,
     pub(super) out: &'a mut [f32],
 }
 
@@ -141,7 +141,7 @@ impl WithSimd for Divide<'_> {
             let (h, l) = carried(*h, *l);
             // Both conversions are exact unless the sum exceeds 2^45, so the addition rounds the true sum once.
             let sum = h as f64 * HIGH_UNIT + l as f64 * LOW_UNIT;
-            *out = (sum / self.total_weight) as f32;
+            *out = (sum / self.divisor) as f32;
         }
     }
 }

@@ -262,6 +262,18 @@ impl ExactSum {
     /// # Errors
     /// [`AggregateError::Empty`] before the first update, [`AggregateError::Length`] for a buffer of another length.
     pub fn mean(&self, out: &mut [f32]) -> Result<(), AggregateError> {
+        self.divide(self.total_weight as f64, out)
+    }
+
+    /// Writes the sum itself, rounded to `f64` and from there to `f32`. One beyond `f32` becomes infinite.
+    ///
+    /// # Errors
+    /// As [`mean`](Self::mean).
+    pub fn total(&self, out: &mut [f32]) -> Result<(), AggregateError> {
+        self.divide(1.0, out)
+    }
+
+    fn divide(&self, divisor: f64, out: &mut [f32]) -> Result<(), AggregateError> {
         if self.updates == 0 {
             return Err(AggregateError::Empty);
         }
@@ -269,10 +281,9 @@ impl ExactSum {
             return Err(AggregateError::Length { update: 0, found: out.len(), expected: self.parameters() });
         }
         let arch = Arch::new();
-        let total_weight = self.total_weight as f64;
         let limbs = self.high.par_chunks(CHUNK).zip(self.low.par_chunks(CHUNK));
         out.par_chunks_mut(CHUNK).zip(limbs).with_min_len(CHUNKS_PER_TASK_MIN).for_each(|(out, (high, low))| {
-            arch.dispatch(Divide { high, low, total_weight, out });
+            arch.dispatch(Divide { high, low, divisor, out });
         });
         Ok(())
     }

@@ -34,6 +34,7 @@ impl Closing<'_> {
     pub(super) fn combine(&self, intake: Intake, state: &mut State, out: &mut [f32]) -> Result<(), StepError> {
         match intake {
             Intake::Mean { sum, .. } => sum.finish(&mut Vec::new())?.mean(out)?,
+            Intake::Sum { sum } => sum.finish(&mut Vec::new())?.total(out)?,
             Intake::Held { updates, rule } => {
                 let updates: Vec<Buffer> = updates.into_values().collect();
                 self.held(&rule, &slices(&updates), out)?;

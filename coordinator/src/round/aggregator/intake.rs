@@ -26,6 +26,8 @@ pub(super) enum Row {
 pub(super) enum Intake {
     /// Their exact sum.
     Mean { sum: BufferedSum<Buffer>, weighting: Weighting },
+    /// Their exact sum, each as it is.
+    Sum { sum: BufferedSum<Buffer> },
     /// Themselves.
     Held { updates: BTreeMap<ClientId, Buffer>, rule: HeldRule },
     /// Themselves with their inner products, and room for the direction of past steps: FedGH.
@@ -76,6 +78,7 @@ impl Intake {
         };
         match &plan.aggregate.strategy {
             Strategy::Fedavg { weighting } => Ok(mean(*weighting)),
+            Strategy::Sum => Ok(Self::Sum { sum: BufferedSum::new(layout.len()) }),
             Strategy::Fednova { weighting } => {
                 let momentum = match plan.train.optimiser {
                     Optimiser::Sgd { momentum, .. } => momentum,
@@ -153,6 +156,7 @@ impl Intake {
             Self::Mean { sum, weighting } => {
                 sum.push_screened(weighting.weight(samples), delta, screened, &mut Vec::new())
             }
+            Self::Sum { sum } => sum.push_screened(NonZeroU32::MIN, delta, screened, &mut Vec::new()),
             Self::Held { updates, .. } => {
                 updates.insert(client, delta);
                 Ok(())

@@ -52,9 +52,21 @@ fn round(
     Ok((next, step.state))
 }
 
-/// Every strategy that a plan can name without options.
+/// Every strategy that a plan of a trained model can name without options.
 fn listed() -> impl Iterator<Item = &'static StrategyInfo> {
-    STRATEGIES.iter().filter(|info| info.name != "fltrust")
+    STRATEGIES.iter().filter(|info| !["fltrust", "sum"].contains(&info.name))
+}
+
+#[test]
+fn the_sum_adds_updates_as_they_are_in_any_order_and_looks_at_no_weight() {
+    let text = "rounds = 1\nmodel = \"ridge\"\n[task.classification]\nclasses = 2\n[data]\nsource = \"digits\"\n\
+                [aggregate]\nstrategy = \"sum\"";
+    let (plan, layout) = (Arc::new(Plan::read(text, &AnyLoss).unwrap()), layout(&[2], BlockKind::Parameter));
+    let sent = [(7, 1, 1.0, vec![1.0, -3e7]), (1, 2, 1.0, vec![2.5, 1.0]), (100, 0, 1.0, vec![-4.0, 3e7])];
+    for order in [[0, 1, 2], [2, 1, 0]] {
+        let (model, state) = round(&plan, &layout, (&State::default(), &[0.0; 2]), &sent, &order).unwrap();
+        assert_eq!((model, state), (vec![-0.5, 1.0], State::default()));
+    }
 }
 
 /// Several rounds with the same plan on one block, from the model 0.

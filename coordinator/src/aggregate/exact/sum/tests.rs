@@ -39,6 +39,18 @@ fn mean_bits(sum: &ExactSum) -> Vec<u32> {
     out.into_iter().map(f32::to_bits).collect()
 }
 
+#[test]
+fn the_total_is_the_sum_of_weighted_updates_in_any_order() {
+    let updates =
+        [(weight(1), vec![0.5, 3e7, -1.0]), (weight(2), vec![0.25, -1.0, 0.5]), (weight(1), vec![4.0, 1.0, 0.0])];
+    for order in [[0, 1, 2], [2, 0, 1], [1, 2, 0]] {
+        let mut out = [0.0; 3];
+        sum_of(order.map(|i| &updates[i]), 3).total(&mut out).unwrap();
+        assert_eq!(out, [5.0, 29_999_999.0f32, 0.0]);
+    }
+    assert_eq!(ExactSum::new(1).total(&mut [0.0]), Err(AggregateError::Empty));
+}
+
 /// `weight * value` in units of `2^-58` as a big integer, rounded half to even: the definition, computed without floats.
 fn term_as_integer(w: NonZeroU32, value: f32) -> i128 {
     let bits = value.to_bits();
