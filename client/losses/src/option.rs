@@ -64,13 +64,13 @@ macro_rules! objective {
     ) => {
         const NAME: &str = $name;
 
-        #[doc = concat!("Options of `", $name, "`.")]
+        #[doc = concat!("Options of `", $name, "`. What each may be stands in [`INFO`](crate::Objective::INFO).")]
         #[derive(Debug, Clone, PartialEq, ::serde::Serialize, ::serde::Deserialize)]
         #[serde(default, deny_unknown_fields)]
         #[non_exhaustive]
         pub struct Config {
             $(
-                #[doc = concat!("The ", $meaning, ".")]
+                #[doc = concat!("`", stringify!($field), "`: ", $meaning, ".")]
                 pub $field: $type,
             )*
         }
@@ -83,7 +83,7 @@ macro_rules! objective {
 
         impl Config {
             $(
-                #[doc = concat!("Sets the ", $meaning, ".")]
+                #[doc = concat!("Sets `", stringify!($field), "`: ", $meaning, ".")]
                 #[must_use]
                 pub fn $with(mut self, $field: $type) -> Self {
                     self.$field = $field;

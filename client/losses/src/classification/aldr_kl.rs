@@ -42,16 +42,12 @@
 //! ```
 
 use burn::tensor::{IndexingUpdateOp, Int, Tensor, activation::softmax};
-use serde::{Deserialize, Serialize};
 
 use super::ldr_kl::{Normalise, normalised, robust};
 use crate::check;
-use crate::error::{ConfigError, LossError};
-use crate::info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
-use crate::option::{Allowed, NON_NEGATIVE, POSITIVE, validate};
+use crate::error::LossError;
+use crate::option::{Allowed, NON_NEGATIVE, POSITIVE, any, objective};
 use crate::state::{Facts, LossState, Memory, Remembering, Targets};
-
-const NAME: &str = "aldr_kl";
 
 /// The column of remembered temperatures.
 const LAMBDA: &str = "lambda";
@@ -65,81 +61,17 @@ const LAMBDA_MIN: f64 = 1e-8;
 /// Below every probability that the floor allows; keeps `0 ln 0` at 0.
 const ZERO: f64 = 1e-30;
 
-/// Options of ALDR-KL.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-#[non_exhaustive]
-pub struct Config {
-    /// Temperature of a sample about which nothing is known, finite and above 0.
-    pub lambda0: f64,
-    /// How little the temperature adapts, finite and at least 1.
-    pub alpha: f64,
-    /// By how much the true class must lead, finite and at least 0.
-    pub margin: f64,
-    /// What is done to each row of logits first.
-    pub normalise: Normalise,
-}
+const ADAPTED: Allowed<f64> = Allowed { test: |alpha| alpha.is_finite() && *alpha >= 1.0, text: "finite, >= 1" };
 
-impl Default for Config {
-    fn default() -> Self {
-        Self { lambda0: 1.0, alpha: 2.0, margin: 0.1, normalise: Normalise::L1Mean }
-    }
-}
-
-impl Config {
-    /// Sets the temperature of a sample about which nothing is known.
-    #[must_use]
-    pub fn with_lambda0(mut self, lambda0: f64) -> Self {
-        self.lambda0 = lambda0;
-        self
-    }
-
-    /// Sets how little the temperature adapts.
-    #[must_use]
-    pub fn with_alpha(mut self, alpha: f64) -> Self {
-        self.alpha = alpha;
-        self
-    }
-
-    /// Sets by how much the true class must lead.
-    #[must_use]
-    pub fn with_margin(mut self, margin: f64) -> Self {
-        self.margin = margin;
-        self
-    }
-
-    /// Sets what is done to each row of logits first.
-    #[must_use]
-    pub fn with_normalise(mut self, normalise: Normalise) -> Self {
-        self.normalise = normalise;
-        self
-    }
-}
-
-impl Objective for Config {
-    const INFO: LossInfo = LossInfo {
-        name: NAME,
-        family: "classification",
-        role: Role::Loss,
-        tasks: &[TaskKind::Classification],
-        options: &[
-            OptionInfo::new("lambda0", "1.0", "finite, > 0", "temperature of a sample not seen before"),
-            OptionInfo::new("alpha", "2.0", "finite, >= 1", "how little the temperature adapts"),
-            OptionInfo::new("margin", "0.1", "finite, >= 0", "by how much the true class must lead"),
-            OptionInfo::new("normalise", "\"l1_mean\"", "none | softplus_mean | l1_mean", "of each row of logits"),
-        ],
-        remembers: Remembers::Local,
-        cost: "O(B C), and one number per training sample",
-        file: include_str!("aldr_kl.rs"),
-    };
-
-    fn validate(self) -> Result<Self, ConfigError> {
-        validate("lambda0", &self.lambda0, &POSITIVE)?;
-        const ADAPTED: Allowed<f64> =
-            Allowed { test: |alpha| alpha.is_finite() && *alpha >= 1.0, text: "finite, >= 1" };
-        validate("alpha", &self.alpha, &ADAPTED)?;
-        validate("margin", &self.margin, &NON_NEGATIVE)?;
-        Ok(self)
+objective! {
+    "aldr_kl", family: "classification", file: "aldr_kl.rs", role: Loss, tasks: [Classification],
+    remembers: Local, cost: "O(B C), and one number per training sample",
+    options: {
+        lambda0 / with_lambda0: f64 = 1.0, POSITIVE, "temperature of a sample not seen before";
+        alpha / with_alpha: f64 = 2.0, ADAPTED, "how little the temperature adapts";
+        margin / with_margin: f64 = 0.1, NON_NEGATIVE, "by how much the true class must lead";
+        normalise / with_normalise: Normalise = Normalise::L1Mean => "\"l1_mean\"", any("none | softplus_mean | l1_mean"),
+            "of each row of logits";
     }
 }
 

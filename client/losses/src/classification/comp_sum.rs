@@ -38,15 +38,11 @@
 //! ```
 
 use burn::tensor::{Int, Tensor, activation::log_softmax};
-use serde::{Deserialize, Serialize};
 
 use crate::check;
-use crate::error::{ConfigError, LossError};
-use crate::info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
-use crate::option::{NON_NEGATIVE, validate};
+use crate::error::LossError;
+use crate::option::{NON_NEGATIVE, objective};
 use crate::stable::expm1;
-
-const NAME: &str = "comp_sum";
 
 /// Largest exponent: e^80 is 5e34, and sums of such values still fit single precision.
 const EXPONENT_MAX: f64 = 80.0;
@@ -54,50 +50,11 @@ const EXPONENT_MAX: f64 = 80.0;
 /// Nearer to 1 than this, the difference to cross-entropy is below the precision of the quotient.
 const TAU_NEAR_ONE: f64 = 1e-6;
 
-/// Options of comp-sum loss.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-#[non_exhaustive]
-pub struct Config {
-    /// Which loss of the family, finite and at least 0.
-    pub tau: f64,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self { tau: 1.0 }
-    }
-}
-
-impl Config {
-    /// Sets which loss of the family it is.
-    #[must_use]
-    pub fn with_tau(mut self, tau: f64) -> Self {
-        self.tau = tau;
-        self
-    }
-}
-
-impl Objective for Config {
-    const INFO: LossInfo = LossInfo {
-        name: NAME,
-        family: "classification",
-        role: Role::Loss,
-        tasks: &[TaskKind::Classification],
-        options: &[OptionInfo::new(
-            "tau",
-            "1.0",
-            "finite, >= 0",
-            "0 sum of exponentials, 1 cross-entropy, 2 mean absolute error",
-        )],
-        remembers: Remembers::None,
-        cost: "O(B C)",
-        file: include_str!("comp_sum.rs"),
-    };
-
-    fn validate(self) -> Result<Self, ConfigError> {
-        validate("tau", &self.tau, &NON_NEGATIVE)?;
-        Ok(self)
+objective! {
+    "comp_sum", family: "classification", file: "comp_sum.rs", role: Loss, tasks: [Classification],
+    remembers: None, cost: "O(B C)",
+    options: {
+        tau / with_tau: f64 = 1.0, NON_NEGATIVE, "0 sum of exponentials, 1 cross-entropy, 2 mean absolute error";
     }
 }
 

@@ -41,72 +41,23 @@
 //! ```
 
 use burn::tensor::{Int, Tensor};
-use serde::{Deserialize, Serialize};
 
 use crate::check;
-use crate::error::{ConfigError, LossError};
+use crate::error::LossError;
 use crate::host::{read_finite, read_whole};
-use crate::info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
-use crate::option::{Allowed, POSITIVE, constants, validate};
-
-const NAME: &str = "ensloss";
+use crate::option::{Allowed, POSITIVE, constants, objective};
 
 /// Keeps every derivative below 0, as in the released code.
 const DERIVATIVE_SHIFT: f64 = 1e-6;
 
-/// Options of EnsLoss.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-#[non_exhaustive]
-pub struct Config {
-    /// Shape of the random derivatives, in `[-1, 1]`.
-    pub lambda: f64,
-    /// Largest size of a derivative, finite and above 0.
-    pub cap: f64,
-}
+const DEGREE: Allowed<f64> = Allowed { test: |lambda| (-1.0..=1.0).contains(lambda), text: "[-1, 1]" };
 
-impl Default for Config {
-    fn default() -> Self {
-        Self { lambda: 0.0, cap: 1.0 }
-    }
-}
-
-impl Config {
-    /// Sets the shape of the random derivatives.
-    #[must_use]
-    pub fn with_lambda(mut self, lambda: f64) -> Self {
-        self.lambda = lambda;
-        self
-    }
-
-    /// Sets the largest size of a derivative.
-    #[must_use]
-    pub fn with_cap(mut self, cap: f64) -> Self {
-        self.cap = cap;
-        self
-    }
-}
-
-impl Objective for Config {
-    const INFO: LossInfo = LossInfo {
-        name: NAME,
-        family: "classification",
-        role: Role::Loss,
-        tasks: &[TaskKind::Binary],
-        options: &[
-            OptionInfo::new("lambda", "0.0", "[-1, 1]", "shape of the random derivatives"),
-            OptionInfo::new("cap", "1.0", "finite, > 0", "largest size of a derivative"),
-        ],
-        remembers: Remembers::None,
-        cost: "O(B log B)",
-        file: include_str!("ensloss.rs"),
-    };
-
-    fn validate(self) -> Result<Self, ConfigError> {
-        const DEGREE: Allowed<f64> = Allowed { test: |lambda| (-1.0..=1.0).contains(lambda), text: "[-1, 1]" };
-        validate("lambda", &self.lambda, &DEGREE)?;
-        validate("cap", &self.cap, &POSITIVE)?;
-        Ok(self)
+objective! {
+    "ensloss", family: "classification", file: "ensloss.rs", role: Loss, tasks: [Binary],
+    remembers: None, cost: "O(B log B)",
+    options: {
+        lambda / with_lambda: f64 = 0.0, DEGREE, "shape of the random derivatives";
+        cap / with_cap: f64 = 1.0, POSITIVE, "largest size of a derivative";
     }
 }
 

@@ -41,28 +41,12 @@ use burn::tensor::{IndexingUpdateOp, Int, Tensor, activation::log_softmax};
 use serde::{Deserialize, Serialize};
 
 use crate::check;
-use crate::error::{ConfigError, LossError};
-use crate::info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
-use crate::option::{NON_NEGATIVE, POSITIVE, validate};
+use crate::error::LossError;
+use crate::option::{NON_NEGATIVE, POSITIVE, any, objective};
 use crate::stable::softplus;
-
-const NAME: &str = "ldr_kl";
 
 /// Lower bound of a row's mean, where a row of zeros would be divided by zero.
 const MEAN_MIN: f64 = 1e-12;
-
-/// Options of LDR-KL.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-#[non_exhaustive]
-pub struct Config {
-    /// Temperature, finite and above 0.
-    pub lambda: f64,
-    /// By how much the true class must lead, finite and at least 0.
-    pub margin: f64,
-    /// What is done to each row of logits first.
-    pub normalise: Normalise,
-}
 
 /// What is done to each row of logits first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,60 +60,14 @@ pub enum Normalise {
     L1Mean,
 }
 
-impl Default for Config {
-    fn default() -> Self {
-        Self { lambda: 1.0, margin: 0.1, normalise: Normalise::SoftplusMean }
-    }
-}
-
-impl Config {
-    /// Sets the temperature.
-    #[must_use]
-    pub fn with_lambda(mut self, lambda: f64) -> Self {
-        self.lambda = lambda;
-        self
-    }
-
-    /// Sets by how much the true class must lead.
-    #[must_use]
-    pub fn with_margin(mut self, margin: f64) -> Self {
-        self.margin = margin;
-        self
-    }
-
-    /// Sets what is done to each row of logits first.
-    #[must_use]
-    pub fn with_normalise(mut self, normalise: Normalise) -> Self {
-        self.normalise = normalise;
-        self
-    }
-}
-
-impl Objective for Config {
-    const INFO: LossInfo = LossInfo {
-        name: NAME,
-        family: "classification",
-        role: Role::Loss,
-        tasks: &[TaskKind::Classification],
-        options: &[
-            OptionInfo::new("lambda", "1.0", "finite, > 0", "temperature: low looks at the worst class only"),
-            OptionInfo::new("margin", "0.1", "finite, >= 0", "by how much the true class must lead"),
-            OptionInfo::new(
-                "normalise",
-                "\"softplus_mean\"",
-                "none | softplus_mean | l1_mean",
-                "of each row of logits",
-            ),
-        ],
-        remembers: Remembers::None,
-        cost: "O(B C)",
-        file: include_str!("ldr_kl.rs"),
-    };
-
-    fn validate(self) -> Result<Self, ConfigError> {
-        validate("lambda", &self.lambda, &POSITIVE)?;
-        validate("margin", &self.margin, &NON_NEGATIVE)?;
-        Ok(self)
+objective! {
+    "ldr_kl", family: "classification", file: "ldr_kl.rs", role: Loss, tasks: [Classification],
+    remembers: None, cost: "O(B C)",
+    options: {
+        lambda / with_lambda: f64 = 1.0, POSITIVE, "temperature: low looks at the worst class only";
+        margin / with_margin: f64 = 0.1, NON_NEGATIVE, "by how much the true class must lead";
+        normalise / with_normalise: Normalise = Normalise::SoftplusMean => "\"softplus_mean\"", any("none | softplus_mean | l1_mean"),
+            "of each row of logits";
     }
 }
 

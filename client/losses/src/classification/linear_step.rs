@@ -44,24 +44,10 @@ use burn::tensor::{Int, Tensor, activation::log_sigmoid};
 use serde::{Deserialize, Serialize};
 
 use crate::check;
-use crate::error::{ConfigError, LossError};
+use crate::error::LossError;
 use crate::host::{read, read_whole};
-use crate::info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
-use crate::option::{POSITIVE, constants, validate};
+use crate::option::{POSITIVE, any, constants, objective};
 use crate::stable::softplus;
-
-const NAME: &str = "linear_step";
-
-/// Options of the step.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-#[non_exhaustive]
-pub struct Config {
-    /// Which rule.
-    pub method: Method,
-    /// Step size of the logistic rules, finite and above 0.
-    pub gamma: f64,
-}
 
 /// Which rule makes a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,51 +63,13 @@ pub enum Method {
     NormalizedBatchPerceptron,
 }
 
-impl Default for Config {
-    fn default() -> Self {
-        Self { method: Method::NormalizedLrGd, gamma: 10.0 }
-    }
-}
-
-impl Config {
-    /// Sets which rule makes a step.
-    #[must_use]
-    pub fn with_method(mut self, method: Method) -> Self {
-        self.method = method;
-        self
-    }
-
-    /// Sets the step size of the logistic rules.
-    #[must_use]
-    pub fn with_gamma(mut self, gamma: f64) -> Self {
-        self.gamma = gamma;
-        self
-    }
-}
-
-impl Objective for Config {
-    const INFO: LossInfo = LossInfo {
-        name: NAME,
-        family: "classification",
-        role: Role::Step,
-        tasks: &[TaskKind::Binary],
-        options: &[
-            OptionInfo::new(
-                "method",
-                "\"normalized_lr_gd\"",
-                "lr_gd | normalized_lr_gd | batch_perceptron | normalized_batch_perceptron",
-                "which rule makes a step",
-            ),
-            OptionInfo::new("gamma", "10.0", "finite, > 0", "step size of the logistic rules"),
-        ],
-        remembers: Remembers::None,
-        cost: "O(B D)",
-        file: include_str!("linear_step.rs"),
-    };
-
-    fn validate(self) -> Result<Self, ConfigError> {
-        validate("gamma", &self.gamma, &POSITIVE)?;
-        Ok(self)
+objective! {
+    "linear_step", family: "classification", file: "linear_step.rs", role: Step, tasks: [Binary],
+    remembers: None, cost: "O(B D)",
+    options: {
+        method / with_method: Method = Method::NormalizedLrGd => "\"normalized_lr_gd\"", any("lr_gd | normalized_lr_gd | batch_perceptron | normalized_batch_perceptron"),
+            "which rule makes a step";
+        gamma / with_gamma: f64 = 10.0, POSITIVE, "step size of the logistic rules";
     }
 }
 

@@ -44,80 +44,20 @@
 //! ```
 
 use burn::tensor::{Int, Tensor};
-use serde::{Deserialize, Serialize};
 
 use super::comp_sum::phi;
 use crate::check;
-use crate::error::{ConfigError, LossError};
+use crate::error::LossError;
 use crate::geometry::root;
-use crate::info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
-use crate::option::{NON_NEGATIVE, POSITIVE, validate};
+use crate::option::{NON_NEGATIVE, POSITIVE, objective};
 
-const NAME: &str = "smooth_adv_comp_sum";
-
-/// Options of the smooth adversarial comp-sum loss.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-#[non_exhaustive]
-pub struct Config {
-    /// Which comp-sum loss, finite and at least 0.
-    pub tau: f64,
-    /// By what margins are divided, finite and above 0.
-    pub rho: f64,
-    /// Weight of the shift, finite and at least 0.
-    pub nu: f64,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self { tau: 1.0, rho: 1.0, nu: 1.0 }
-    }
-}
-
-impl Config {
-    /// Sets which comp-sum loss it is.
-    #[must_use]
-    pub fn with_tau(mut self, tau: f64) -> Self {
-        self.tau = tau;
-        self
-    }
-
-    /// Sets by what margins are divided.
-    #[must_use]
-    pub fn with_rho(mut self, rho: f64) -> Self {
-        self.rho = rho;
-        self
-    }
-
-    /// Sets the weight of the shift.
-    #[must_use]
-    pub fn with_nu(mut self, nu: f64) -> Self {
-        self.nu = nu;
-        self
-    }
-}
-
-impl Objective for Config {
-    const INFO: LossInfo = LossInfo {
-        name: NAME,
-        family: "classification",
-        role: Role::Loss,
-        tasks: &[TaskKind::Adversarial],
-        options: &[
-            OptionInfo::new("tau", "1.0", "finite, >= 0", "0 sum of exponentials, 1 cross-entropy, 2 absolute error"),
-            OptionInfo::new("rho", "1.0", "finite, > 0", "by what margins are divided"),
-            OptionInfo::new("nu", "1.0", "finite, >= 0", "weight of how far a perturbation moves the margins"),
-        ],
-        remembers: Remembers::None,
-        cost: "O(B C)",
-        file: include_str!("smooth_adv_comp_sum.rs"),
-    };
-
-    fn validate(self) -> Result<Self, ConfigError> {
-        validate("tau", &self.tau, &NON_NEGATIVE)?;
-        validate("rho", &self.rho, &POSITIVE)?;
-        validate("nu", &self.nu, &NON_NEGATIVE)?;
-        Ok(self)
+objective! {
+    "smooth_adv_comp_sum", family: "classification", file: "smooth_adv_comp_sum.rs", role: Loss, tasks: [Adversarial],
+    remembers: None, cost: "O(B C)",
+    options: {
+        tau / with_tau: f64 = 1.0, NON_NEGATIVE, "0 sum of exponentials, 1 cross-entropy, 2 absolute error";
+        rho / with_rho: f64 = 1.0, POSITIVE, "by what margins are divided";
+        nu / with_nu: f64 = 1.0, NON_NEGATIVE, "weight of how far a perturbation moves the margins";
     }
 }
 

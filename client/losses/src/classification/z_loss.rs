@@ -37,71 +37,21 @@
 //! ```
 
 use burn::tensor::{Int, Tensor};
-use serde::{Deserialize, Serialize};
 
 use crate::check;
-use crate::error::{ConfigError, LossError};
-use crate::info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
-use crate::option::{FINITE, POSITIVE, validate};
+use crate::error::LossError;
+use crate::option::{FINITE, POSITIVE, objective};
 use crate::stable::softplus;
-
-const NAME: &str = "z_loss";
 
 /// A row with less deviation counts as constant.
 const SIGMA_MIN: f64 = 1e-6;
 
-/// Options of Z-loss.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-#[non_exhaustive]
-pub struct Config {
-    /// Sharpness, finite and above 0.
-    pub a: f64,
-    /// Offset: the `z` that is asked for, finite.
-    pub b: f64,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self { a: 1.0, b: 0.0 }
-    }
-}
-
-impl Config {
-    /// Sets the sharpness.
-    #[must_use]
-    pub fn with_a(mut self, a: f64) -> Self {
-        self.a = a;
-        self
-    }
-
-    /// Sets the offset.
-    #[must_use]
-    pub fn with_b(mut self, b: f64) -> Self {
-        self.b = b;
-        self
-    }
-}
-
-impl Objective for Config {
-    const INFO: LossInfo = LossInfo {
-        name: NAME,
-        family: "classification",
-        role: Role::Loss,
-        tasks: &[TaskKind::Classification],
-        options: &[
-            OptionInfo::new("a", "1.0", "finite, > 0", "sharpness"),
-            OptionInfo::new("b", "0.0", "finite", "the standardised logit that is asked for"),
-        ],
-        remembers: Remembers::None,
-        cost: "O(B C)",
-        file: include_str!("z_loss.rs"),
-    };
-
-    fn validate(self) -> Result<Self, ConfigError> {
-        validate("a", &self.a, &POSITIVE)?;
-        validate("b", &self.b, &FINITE)?;
-        Ok(self)
+objective! {
+    "z_loss", family: "classification", file: "z_loss.rs", role: Loss, tasks: [Classification],
+    remembers: None, cost: "O(B C)",
+    options: {
+        a / with_a: f64 = 1.0, POSITIVE, "sharpness";
+        b / with_b: f64 = 0.0, FINITE, "the standardised logit that is asked for";
     }
 }
 

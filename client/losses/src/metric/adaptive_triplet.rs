@@ -38,67 +38,18 @@
 //! ```
 
 use burn::tensor::{Tensor, activation::sigmoid};
-use serde::{Deserialize, Serialize};
 
 pub use super::pairs::Triples;
-use crate::error::{ConfigError, LossError};
+use crate::error::LossError;
 use crate::geometry::row_distances;
-use crate::info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
-use crate::option::{POSITIVE, validate};
+use crate::option::{POSITIVE, any, objective};
 
-const NAME: &str = "adaptive_triplet";
-
-/// Options of adaptive-margin triplet loss.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-#[non_exhaustive]
-pub struct Config {
-    /// What caps a margin, at 1 + 2/eps; finite, > 0.
-    pub eps: f64,
-    /// Whether margins count as constants; true or false.
-    pub detach_margin: bool,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self { eps: 1e-6, detach_margin: false }
-    }
-}
-
-impl Config {
-    /// Sets what caps a margin, at 1 + 2/eps.
-    #[must_use]
-    pub fn with_eps(mut self, eps: f64) -> Self {
-        self.eps = eps;
-        self
-    }
-
-    /// Sets whether margins count as constants.
-    #[must_use]
-    pub fn with_detach_margin(mut self, detach_margin: bool) -> Self {
-        self.detach_margin = detach_margin;
-        self
-    }
-}
-
-impl Objective for Config {
-    const INFO: LossInfo = LossInfo {
-        name: NAME,
-        family: "metric",
-        role: Role::Loss,
-        tasks: &[TaskKind::Retrieval],
-        options: &[
-            OptionInfo::new("eps", "0.000001", "finite, > 0", "what caps a margin, at 1 + 2/eps"),
-            OptionInfo::new("detach_margin", "false", "true or false", "whether margins count as constants"),
-        ],
-        remembers: Remembers::None,
-        cost: "O(B D)",
-        file: include_str!("adaptive_triplet.rs"),
-    };
-
-    fn validate(self) -> Result<Self, ConfigError> {
-        validate("eps", &self.eps, &POSITIVE)?;
-        Ok(self)
+objective! {
+    "adaptive_triplet", family: "metric", file: "adaptive_triplet.rs", role: Loss, tasks: [Retrieval],
+    remembers: None, cost: "O(B D)",
+    options: {
+        eps / with_eps: f64 = 1e-6 => "0.000001", POSITIVE, "what caps a margin, at 1 + 2/eps";
+        detach_margin / with_detach_margin: bool = false, any("true or false"), "whether margins count as constants";
     }
 }
 

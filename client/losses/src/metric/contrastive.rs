@@ -38,60 +38,17 @@
 //! ```
 
 use burn::tensor::{Int, Tensor, activation::relu};
-use serde::{Deserialize, Serialize};
 
 use super::pairs::{Pairs, check_labelled, mean_of_positive};
-use crate::error::{ConfigError, LossError};
+use crate::error::LossError;
 use crate::geometry::{root, squared_distances, unit};
-use crate::info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
-use crate::option::{POSITIVE, validate};
+use crate::option::{POSITIVE, objective};
 
-const NAME: &str = "contrastive";
-
-/// Options of contrastive loss.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-#[non_exhaustive]
-pub struct Config {
-    /// The distance that samples of different classes should keep; finite, > 0.
-    pub margin: f64,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self { margin: 0.5 }
-    }
-}
-
-impl Config {
-    /// Sets the distance that samples of different classes should keep.
-    #[must_use]
-    pub fn with_margin(mut self, margin: f64) -> Self {
-        self.margin = margin;
-        self
-    }
-}
-
-impl Objective for Config {
-    const INFO: LossInfo = LossInfo {
-        name: NAME,
-        family: "metric",
-        role: Role::Loss,
-        tasks: &[TaskKind::Retrieval],
-        options: &[OptionInfo::new(
-            "margin",
-            "0.5",
-            "finite, > 0",
-            "the distance that samples of different classes should keep",
-        )],
-        remembers: Remembers::None,
-        cost: "O(B^2 D)",
-        file: include_str!("contrastive.rs"),
-    };
-
-    fn validate(self) -> Result<Self, ConfigError> {
-        validate("margin", &self.margin, &POSITIVE)?;
-        Ok(self)
+objective! {
+    "contrastive", family: "metric", file: "contrastive.rs", role: Loss, tasks: [Retrieval],
+    remembers: None, cost: "O(B^2 D)",
+    options: {
+        margin / with_margin: f64 = 0.5, POSITIVE, "the distance that samples of different classes should keep";
     }
 }
 

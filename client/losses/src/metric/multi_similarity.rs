@@ -36,79 +36,19 @@
 //! ```
 
 use burn::tensor::{Int, Tensor};
-use serde::{Deserialize, Serialize};
 
 use super::pairs::{Pairs, check_labelled, log_one_plus_sum};
-use crate::error::{ConfigError, LossError};
+use crate::error::LossError;
 use crate::geometry::unit;
-use crate::info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
-use crate::option::{FINITE, POSITIVE, validate};
+use crate::option::{FINITE, POSITIVE, objective};
 
-const NAME: &str = "multi_similarity";
-
-/// Options of multi-similarity loss.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-#[non_exhaustive]
-pub struct Config {
-    /// How much the farthest sample of the class prevails; finite, > 0.
-    pub beta: f64,
-    /// How much the nearest sample of another class prevails; finite, > 0.
-    pub gamma: f64,
-    /// The similarity that parts near from far; finite.
-    pub margin: f64,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self { beta: 2.0, gamma: 50.0, margin: 0.5 }
-    }
-}
-
-impl Config {
-    /// Sets how much the farthest sample of the class prevails.
-    #[must_use]
-    pub fn with_beta(mut self, beta: f64) -> Self {
-        self.beta = beta;
-        self
-    }
-
-    /// Sets how much the nearest sample of another class prevails.
-    #[must_use]
-    pub fn with_gamma(mut self, gamma: f64) -> Self {
-        self.gamma = gamma;
-        self
-    }
-
-    /// Sets the similarity that parts near from far.
-    #[must_use]
-    pub fn with_margin(mut self, margin: f64) -> Self {
-        self.margin = margin;
-        self
-    }
-}
-
-impl Objective for Config {
-    const INFO: LossInfo = LossInfo {
-        name: NAME,
-        family: "metric",
-        role: Role::Loss,
-        tasks: &[TaskKind::Retrieval],
-        options: &[
-            OptionInfo::new("beta", "2.0", "finite, > 0", "how much the farthest sample of the class prevails"),
-            OptionInfo::new("gamma", "50.0", "finite, > 0", "how much the nearest sample of another class prevails"),
-            OptionInfo::new("margin", "0.5", "finite", "the similarity that parts near from far"),
-        ],
-        remembers: Remembers::None,
-        cost: "O(B^2 D)",
-        file: include_str!("multi_similarity.rs"),
-    };
-
-    fn validate(self) -> Result<Self, ConfigError> {
-        validate("beta", &self.beta, &POSITIVE)?;
-        validate("gamma", &self.gamma, &POSITIVE)?;
-        validate("margin", &self.margin, &FINITE)?;
-        Ok(self)
+objective! {
+    "multi_similarity", family: "metric", file: "multi_similarity.rs", role: Loss, tasks: [Retrieval],
+    remembers: None, cost: "O(B^2 D)",
+    options: {
+        beta / with_beta: f64 = 2.0, POSITIVE, "how much the farthest sample of the class prevails";
+        gamma / with_gamma: f64 = 50.0, POSITIVE, "how much the nearest sample of another class prevails";
+        margin / with_margin: f64 = 0.5, FINITE, "the similarity that parts near from far";
     }
 }
 

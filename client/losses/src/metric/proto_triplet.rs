@@ -37,58 +37,20 @@
 //! ```
 
 use burn::tensor::{Int, Tensor, activation::relu};
-use serde::{Deserialize, Serialize};
 
 use super::pairs::{check_labelled, check_width, memberships};
-use crate::error::{ConfigError, LossError};
+use crate::error::LossError;
 use crate::geometry::squared_distances;
-use crate::info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
-use crate::option::{NON_NEGATIVE, validate};
+use crate::option::{NON_NEGATIVE, objective};
 
 /// Stands inside the root of a distance, as in the reference.
 pub(super) const SQUARE_MIN: f64 = 1e-6;
 
-const NAME: &str = "proto_triplet";
-
-/// Options of proto-triplet loss.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-#[non_exhaustive]
-pub struct Config {
-    /// How much nearer the own prototype should be; finite, >= 0.
-    pub margin: f64,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self { margin: 0.5 }
-    }
-}
-
-impl Config {
-    /// Sets how much nearer the own prototype should be.
-    #[must_use]
-    pub fn with_margin(mut self, margin: f64) -> Self {
-        self.margin = margin;
-        self
-    }
-}
-
-impl Objective for Config {
-    const INFO: LossInfo = LossInfo {
-        name: NAME,
-        family: "metric",
-        role: Role::Loss,
-        tasks: &[TaskKind::Retrieval],
-        options: &[OptionInfo::new("margin", "0.5", "finite, >= 0", "how much nearer the own prototype should be")],
-        remembers: Remembers::None,
-        cost: "O(B C D)",
-        file: include_str!("proto_triplet.rs"),
-    };
-
-    fn validate(self) -> Result<Self, ConfigError> {
-        validate("margin", &self.margin, &NON_NEGATIVE)?;
-        Ok(self)
+objective! {
+    "proto_triplet", family: "metric", file: "proto_triplet.rs", role: Loss, tasks: [Retrieval],
+    remembers: None, cost: "O(B C D)",
+    options: {
+        margin / with_margin: f64 = 0.5, NON_NEGATIVE, "how much nearer the own prototype should be";
     }
 }
 

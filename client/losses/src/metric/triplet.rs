@@ -32,60 +32,17 @@
 //! ```
 
 use burn::tensor::{Tensor, activation::relu};
-use serde::{Deserialize, Serialize};
 
 pub use super::pairs::Triples;
-use crate::error::{ConfigError, LossError};
+use crate::error::LossError;
 use crate::geometry::unit;
-use crate::info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
-use crate::option::{NON_NEGATIVE, validate};
+use crate::option::{NON_NEGATIVE, objective};
 
-const NAME: &str = "triplet";
-
-/// Options of triplet loss.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-#[non_exhaustive]
-pub struct Config {
-    /// How much nearer the positive should be, in squared distance; finite, >= 0.
-    pub margin: f64,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self { margin: 0.2 }
-    }
-}
-
-impl Config {
-    /// Sets how much nearer the positive should be, in squared distance.
-    #[must_use]
-    pub fn with_margin(mut self, margin: f64) -> Self {
-        self.margin = margin;
-        self
-    }
-}
-
-impl Objective for Config {
-    const INFO: LossInfo = LossInfo {
-        name: NAME,
-        family: "metric",
-        role: Role::Loss,
-        tasks: &[TaskKind::Retrieval],
-        options: &[OptionInfo::new(
-            "margin",
-            "0.2",
-            "finite, >= 0",
-            "how much nearer the positive should be, in squared distance",
-        )],
-        remembers: Remembers::None,
-        cost: "O(B D)",
-        file: include_str!("triplet.rs"),
-    };
-
-    fn validate(self) -> Result<Self, ConfigError> {
-        validate("margin", &self.margin, &NON_NEGATIVE)?;
-        Ok(self)
+objective! {
+    "triplet", family: "metric", file: "triplet.rs", role: Loss, tasks: [Retrieval],
+    remembers: None, cost: "O(B D)",
+    options: {
+        margin / with_margin: f64 = 0.2, NON_NEGATIVE, "how much nearer the positive should be, in squared distance";
     }
 }
 

@@ -37,100 +37,21 @@
 //! ```
 
 use burn::tensor::{Tensor, activation::relu};
-use serde::{Deserialize, Serialize};
 
 use super::adaptive_triplet::{self, adaptive_triplet};
 pub use super::pairs::Triples;
-use crate::error::{ConfigError, LossError};
-use crate::info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
-use crate::option::{NON_NEGATIVE, POSITIVE, validate};
+use crate::error::LossError;
+use crate::option::{NON_NEGATIVE, POSITIVE, any, objective};
 
-const NAME: &str = "triplet_with_spread";
-
-/// Options of triplet loss with spread.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-#[non_exhaustive]
-pub struct Config {
-    /// What caps a margin, and what is added to a variance; finite, > 0.
-    pub eps: f64,
-    /// Whether margins count as constants; true or false.
-    pub detach_margin: bool,
-    /// The weight of the triplet loss; finite, >= 0.
-    pub w_triplet: f64,
-    /// The weight of the covariances; finite, >= 0.
-    pub w_cov: f64,
-    /// The weight of the variances; finite, >= 0.
-    pub w_var: f64,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self { eps: 1e-6, detach_margin: false, w_triplet: 20.0, w_cov: 5.0, w_var: 1.0 }
-    }
-}
-
-impl Config {
-    /// Sets what caps a margin, and what is added to a variance.
-    #[must_use]
-    pub fn with_eps(mut self, eps: f64) -> Self {
-        self.eps = eps;
-        self
-    }
-
-    /// Sets whether margins count as constants.
-    #[must_use]
-    pub fn with_detach_margin(mut self, detach_margin: bool) -> Self {
-        self.detach_margin = detach_margin;
-        self
-    }
-
-    /// Sets the weight of the triplet loss.
-    #[must_use]
-    pub fn with_w_triplet(mut self, w_triplet: f64) -> Self {
-        self.w_triplet = w_triplet;
-        self
-    }
-
-    /// Sets the weight of the covariances.
-    #[must_use]
-    pub fn with_w_cov(mut self, w_cov: f64) -> Self {
-        self.w_cov = w_cov;
-        self
-    }
-
-    /// Sets the weight of the variances.
-    #[must_use]
-    pub fn with_w_var(mut self, w_var: f64) -> Self {
-        self.w_var = w_var;
-        self
-    }
-}
-
-impl Objective for Config {
-    const INFO: LossInfo = LossInfo {
-        name: NAME,
-        family: "metric",
-        role: Role::Loss,
-        tasks: &[TaskKind::Retrieval],
-        options: &[
-            OptionInfo::new("eps", "0.000001", "finite, > 0", "what caps a margin, and what is added to a variance"),
-            OptionInfo::new("detach_margin", "false", "true or false", "whether margins count as constants"),
-            OptionInfo::new("w_triplet", "20.0", "finite, >= 0", "the weight of the triplet loss"),
-            OptionInfo::new("w_cov", "5.0", "finite, >= 0", "the weight of the covariances"),
-            OptionInfo::new("w_var", "1.0", "finite, >= 0", "the weight of the variances"),
-        ],
-        remembers: Remembers::None,
-        cost: "O(B D^2)",
-        file: include_str!("triplet_with_spread.rs"),
-    };
-
-    fn validate(self) -> Result<Self, ConfigError> {
-        validate("eps", &self.eps, &POSITIVE)?;
-        validate("w_triplet", &self.w_triplet, &NON_NEGATIVE)?;
-        validate("w_cov", &self.w_cov, &NON_NEGATIVE)?;
-        validate("w_var", &self.w_var, &NON_NEGATIVE)?;
-        Ok(self)
+objective! {
+    "triplet_with_spread", family: "metric", file: "triplet_with_spread.rs", role: Loss, tasks: [Retrieval],
+    remembers: None, cost: "O(B D^2)",
+    options: {
+        eps / with_eps: f64 = 1e-6 => "0.000001", POSITIVE, "what caps a margin, and what is added to a variance";
+        detach_margin / with_detach_margin: bool = false, any("true or false"), "whether margins count as constants";
+        w_triplet / with_w_triplet: f64 = 20.0, NON_NEGATIVE, "the weight of the triplet loss";
+        w_cov / with_w_cov: f64 = 5.0, NON_NEGATIVE, "the weight of the covariances";
+        w_var / with_w_var: f64 = 1.0, NON_NEGATIVE, "the weight of the variances";
     }
 }
 

@@ -36,35 +36,15 @@
 //! ```
 
 use burn::tensor::{Tensor, activation::log_sigmoid};
-use serde::{Deserialize, Serialize};
 
 use super::present::present;
-use crate::error::{ConfigError, LossError};
-use crate::info::{LossInfo, Objective, Remembers, Role, TaskKind};
+use crate::error::LossError;
+use crate::option::objective;
 
-const NAME: &str = "decoupled_softmax";
-
-/// Options of the decoupled softmax, of which there are none.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-#[non_exhaustive]
-pub struct Config {}
-
-impl Objective for Config {
-    const INFO: LossInfo = LossInfo {
-        name: NAME,
-        family: "multilabel",
-        role: Role::Loss,
-        tasks: &[TaskKind::MultiLabel],
-        options: &[],
-        remembers: Remembers::None,
-        cost: "O(B C)",
-        file: include_str!("decoupled_softmax.rs"),
-    };
-
-    fn validate(self) -> Result<Self, ConfigError> {
-        Ok(self)
-    }
+objective! {
+    "decoupled_softmax", family: "multilabel", file: "decoupled_softmax.rs", role: Loss, tasks: [MultiLabel],
+    remembers: None, cost: "O(B C)",
+    options: {}
 }
 
 /// Values per sample, `[batch]`, for `similarities: [batch, labels]`, `targets: [batch, labels]` and, if not all present

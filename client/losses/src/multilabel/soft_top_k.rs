@@ -39,85 +39,26 @@ use burn::tensor::{
     Tensor,
     activation::{log_sigmoid, sigmoid},
 };
-use serde::{Deserialize, Serialize};
 
 use super::present::present;
-use crate::error::{ConfigError, LossError};
-use crate::info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
-use crate::option::{Allowed, POSITIVE, validate};
+use crate::error::LossError;
+use crate::option::{Allowed, POSITIVE, objective};
 
 /// The similarity of present labels that are not used in a step.
 const UNUSED: f64 = -100.0;
 /// The smallest sum of slopes that is divided by.
 const SLOPES_MIN: f64 = 1e-30;
 
-const NAME: &str = "soft_top_k";
+const CHOSEN: Allowed<usize> = Allowed { test: |k| *k > 0, text: "at least 1, below the number of labels" };
+const HALVINGS: Allowed<usize> = Allowed { test: |iters| (1..=200).contains(iters), text: "1 to 200" };
 
-/// Options of the soft top-k.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-#[non_exhaustive]
-pub struct Config {
-    /// How many labels are chosen; at least 1, below the number of labels.
-    pub k: usize,
-    /// How sharp the choice is; finite, > 0.
-    pub alpha: f64,
-    /// How often the interval of the threshold is halved; 1 to 200.
-    pub iters: usize,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self { k: 5, alpha: 2.0, iters: 32 }
-    }
-}
-
-impl Config {
-    /// Sets how many labels are chosen.
-    #[must_use]
-    pub fn with_k(mut self, k: usize) -> Self {
-        self.k = k;
-        self
-    }
-
-    /// Sets how sharp the choice is.
-    #[must_use]
-    pub fn with_alpha(mut self, alpha: f64) -> Self {
-        self.alpha = alpha;
-        self
-    }
-
-    /// Sets how often the interval of the threshold is halved.
-    #[must_use]
-    pub fn with_iters(mut self, iters: usize) -> Self {
-        self.iters = iters;
-        self
-    }
-}
-
-impl Objective for Config {
-    const INFO: LossInfo = LossInfo {
-        name: NAME,
-        family: "multilabel",
-        role: Role::Loss,
-        tasks: &[TaskKind::MultiLabel],
-        options: &[
-            OptionInfo::new("k", "5", "at least 1, below the number of labels", "how many labels are chosen"),
-            OptionInfo::new("alpha", "2.0", "finite, > 0", "how sharp the choice is"),
-            OptionInfo::new("iters", "32", "1 to 200", "how often the interval of the threshold is halved"),
-        ],
-        remembers: Remembers::None,
-        cost: "O(B C iters)",
-        file: include_str!("soft_top_k.rs"),
-    };
-
-    fn validate(self) -> Result<Self, ConfigError> {
-        const CHOSEN: Allowed<usize> = Allowed { test: |k| *k > 0, text: "at least 1, below the number of labels" };
-        const HALVINGS: Allowed<usize> = Allowed { test: |iters| (1..=200).contains(iters), text: "1 to 200" };
-        validate("k", &self.k, &CHOSEN)?;
-        validate("alpha", &self.alpha, &POSITIVE)?;
-        validate("iters", &self.iters, &HALVINGS)?;
-        Ok(self)
+objective! {
+    "soft_top_k", family: "multilabel", file: "soft_top_k.rs", role: Loss, tasks: [MultiLabel],
+    remembers: None, cost: "O(B C iters)",
+    options: {
+        k / with_k: usize = 5, CHOSEN, "how many labels are chosen";
+        alpha / with_alpha: f64 = 2.0, POSITIVE, "how sharp the choice is";
+        iters / with_iters: usize = 32, HALVINGS, "how often the interval of the threshold is halved";
     }
 }
 

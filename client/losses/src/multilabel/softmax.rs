@@ -32,35 +32,15 @@
 //! ```
 
 use burn::tensor::{Tensor, activation::log_softmax};
-use serde::{Deserialize, Serialize};
 
 use crate::check;
-use crate::error::{ConfigError, LossError};
-use crate::info::{LossInfo, Objective, Remembers, Role, TaskKind};
+use crate::error::LossError;
+use crate::option::objective;
 
-const NAME: &str = "multilabel_softmax";
-
-/// Options of the softmax over all labels, of which there are none.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-#[non_exhaustive]
-pub struct Config {}
-
-impl Objective for Config {
-    const INFO: LossInfo = LossInfo {
-        name: NAME,
-        family: "multilabel",
-        role: Role::Loss,
-        tasks: &[TaskKind::MultiLabel],
-        options: &[],
-        remembers: Remembers::None,
-        cost: "O(B C)",
-        file: include_str!("softmax.rs"),
-    };
-
-    fn validate(self) -> Result<Self, ConfigError> {
-        Ok(self)
-    }
+objective! {
+    "multilabel_softmax", family: "multilabel", file: "softmax.rs", role: Loss, tasks: [MultiLabel],
+    remembers: None, cost: "O(B C)",
+    options: {}
 }
 
 /// Values per sample, `[batch]`, for `similarities: [batch, labels]` and `targets: [batch, labels]`.

@@ -37,56 +37,19 @@
 //! ```
 
 use burn::tensor::Tensor;
-use serde::{Deserialize, Serialize};
 
 use super::residual::mean_of_row;
 use crate::check;
-use crate::error::{ConfigError, LossError};
-use crate::info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
-use crate::option::{Allowed, validate};
+use crate::error::LossError;
+use crate::option::{Allowed, objective};
 
-const NAME: &str = "gaussian_nll";
+const LOGARITHM: Allowed<f64> = Allowed { test: |bound| (-30.0..=30.0).contains(bound), text: "[-30, 30]" };
 
-/// Options of the Gaussian negative log-likelihood.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-#[non_exhaustive]
-pub struct Config {
-    /// Lower bound of the logarithm of the variance, in `[-30, 30]`.
-    pub log_variance_min: f64,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self { log_variance_min: -10.0 }
-    }
-}
-
-impl Config {
-    /// Sets the lower bound of the logarithm of the variance.
-    #[must_use]
-    pub fn with_log_variance_min(mut self, log_variance_min: f64) -> Self {
-        self.log_variance_min = log_variance_min;
-        self
-    }
-}
-
-impl Objective for Config {
-    const INFO: LossInfo = LossInfo {
-        name: NAME,
-        family: "regression",
-        role: Role::Loss,
-        tasks: &[TaskKind::Regression],
-        options: &[OptionInfo::new("log_variance_min", "-10.0", "[-30, 30]", "lower bound of the log variance")],
-        remembers: Remembers::None,
-        cost: "O(B)",
-        file: include_str!("gaussian_nll.rs"),
-    };
-
-    fn validate(self) -> Result<Self, ConfigError> {
-        const LOGARITHM: Allowed<f64> = Allowed { test: |bound| (-30.0..=30.0).contains(bound), text: "[-30, 30]" };
-        validate("log_variance_min", &self.log_variance_min, &LOGARITHM)?;
-        Ok(self)
+objective! {
+    "gaussian_nll", family: "regression", file: "gaussian_nll.rs", role: Loss, tasks: [Regression],
+    remembers: None, cost: "O(B)",
+    options: {
+        log_variance_min / with_log_variance_min: f64 = -10.0, LOGARITHM, "lower bound of the log variance";
     }
 }
 

@@ -32,54 +32,16 @@
 //! ```
 
 use burn::tensor::Tensor;
-use serde::{Deserialize, Serialize};
 
 use super::residual::{mean_of_row, residual};
-use crate::error::{ConfigError, LossError};
-use crate::info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
-use crate::option::{POSITIVE, validate};
+use crate::error::LossError;
+use crate::option::{POSITIVE, objective};
 
-const NAME: &str = "huber";
-
-/// Options of Huber loss.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-#[non_exhaustive]
-pub struct Config {
-    /// The error from which the loss grows linearly, finite and above 0.
-    pub delta: f64,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self { delta: 1.0 }
-    }
-}
-
-impl Config {
-    /// Sets the error from which the loss grows linearly.
-    #[must_use]
-    pub fn with_delta(mut self, delta: f64) -> Self {
-        self.delta = delta;
-        self
-    }
-}
-
-impl Objective for Config {
-    const INFO: LossInfo = LossInfo {
-        name: NAME,
-        family: "regression",
-        role: Role::Loss,
-        tasks: &[TaskKind::Regression],
-        options: &[OptionInfo::new("delta", "1.0", "finite, > 0", "error from which the loss grows linearly")],
-        remembers: Remembers::None,
-        cost: "O(B)",
-        file: include_str!("huber.rs"),
-    };
-
-    fn validate(self) -> Result<Self, ConfigError> {
-        validate("delta", &self.delta, &POSITIVE)?;
-        Ok(self)
+objective! {
+    "huber", family: "regression", file: "huber.rs", role: Loss, tasks: [Regression],
+    remembers: None, cost: "O(B)",
+    options: {
+        delta / with_delta: f64 = 1.0, POSITIVE, "error from which the loss grows linearly";
     }
 }
 

@@ -31,35 +31,15 @@
 //! ```
 
 use burn::tensor::Tensor;
-use serde::{Deserialize, Serialize};
 
 use super::residual::{mean_of_row, residual};
-use crate::error::{ConfigError, LossError};
-use crate::info::{LossInfo, Objective, Remembers, Role, TaskKind};
+use crate::error::LossError;
+use crate::option::objective;
 
-const NAME: &str = "mse";
-
-/// Mean squared error has no options.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-#[non_exhaustive]
-pub struct Config {}
-
-impl Objective for Config {
-    const INFO: LossInfo = LossInfo {
-        name: NAME,
-        family: "regression",
-        role: Role::Loss,
-        tasks: &[TaskKind::Regression],
-        options: &[],
-        remembers: Remembers::None,
-        cost: "O(B)",
-        file: include_str!("mse.rs"),
-    };
-
-    fn validate(self) -> Result<Self, ConfigError> {
-        Ok(self)
-    }
+objective! {
+    "mse", family: "regression", file: "mse.rs", role: Loss, tasks: [Regression],
+    remembers: None, cost: "O(B)",
+    options: {}
 }
 
 /// Values per sample, `[batch]`, for `prediction` and `target`, both `[batch, outputs]`.

@@ -36,12 +36,12 @@
 use std::f64::consts::{FRAC_2_SQRT_PI, PI, SQRT_2};
 
 use burn::tensor::Tensor;
-use serde::{Deserialize, Serialize};
 
 use super::residual::{mean_of_row, residual};
-use crate::error::{ConfigError, LossError};
-use crate::info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
-use crate::option::{POSITIVE, validate};
+use serde::{Deserialize, Serialize};
+
+use crate::error::LossError;
+use crate::option::{POSITIVE, any, objective};
 
 /// Which function of the error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -58,59 +58,13 @@ pub enum Kind {
     SmoothL1,
 }
 
-const NAME: &str = "object_depth";
-
-/// Options of depth loss.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-#[non_exhaustive]
-pub struct Config {
-    /// The function of the error; dice, l1, l2 or smooth_l1.
-    pub kind: Kind,
-    /// The length of the object, for dice; finite, > 0.
-    pub length: f64,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self { kind: Kind::Dice, length: 4.0 }
-    }
-}
-
-impl Config {
-    /// Sets the function of the error.
-    #[must_use]
-    pub fn with_kind(mut self, kind: Kind) -> Self {
-        self.kind = kind;
-        self
-    }
-
-    /// Sets the length of the object, for dice.
-    #[must_use]
-    pub fn with_length(mut self, length: f64) -> Self {
-        self.length = length;
-        self
-    }
-}
-
-impl Objective for Config {
-    const INFO: LossInfo = LossInfo {
-        name: NAME,
-        family: "regression",
-        role: Role::Loss,
-        tasks: &[TaskKind::Regression],
-        options: &[
-            OptionInfo::new("kind", "\"dice\"", "dice, l1, l2 or smooth_l1", "the function of the error"),
-            OptionInfo::new("length", "4.0", "finite, > 0", "the length of the object, for dice"),
-        ],
-        remembers: Remembers::None,
-        cost: "O(B)",
-        file: include_str!("object_depth.rs"),
-    };
-
-    fn validate(self) -> Result<Self, ConfigError> {
-        validate("length", &self.length, &POSITIVE)?;
-        Ok(self)
+objective! {
+    "object_depth", family: "regression", file: "object_depth.rs", role: Loss, tasks: [Regression],
+    remembers: None, cost: "O(B)",
+    options: {
+        kind / with_kind: Kind = Kind::Dice => "\"dice\"", any("dice, l1, l2 or smooth_l1"),
+            "the function of the error";
+        length / with_length: f64 = 4.0, POSITIVE, "the length of the object, for dice";
     }
 }
 

@@ -44,22 +44,8 @@ use burn::tensor::{Tensor, activation::softmax};
 use serde::{Deserialize, Serialize};
 
 use crate::check;
-use crate::error::{ConfigError, LossError};
-use crate::info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
-use crate::option::{NON_NEGATIVE, validate};
-
-const NAME: &str = "margin_control";
-
-/// Options of margin control.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-#[non_exhaustive]
-pub struct Config {
-    /// Weight of the term, finite and at least 0; 0 turns it off.
-    pub lambda: f64,
-    /// What one logarithm is taken over.
-    pub reduction: Scope,
-}
+use crate::error::LossError;
+use crate::option::{NON_NEGATIVE, any, objective};
 
 /// What one logarithm is taken over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -72,46 +58,13 @@ pub enum Scope {
     Mean,
 }
 
-impl Default for Config {
-    fn default() -> Self {
-        Self { lambda: 0.03, reduction: Scope::Batch }
-    }
-}
-
-impl Config {
-    /// Sets the weight of the term.
-    #[must_use]
-    pub fn with_lambda(mut self, lambda: f64) -> Self {
-        self.lambda = lambda;
-        self
-    }
-
-    /// Sets what one logarithm is taken over.
-    #[must_use]
-    pub fn with_reduction(mut self, reduction: Scope) -> Self {
-        self.reduction = reduction;
-        self
-    }
-}
-
-impl Objective for Config {
-    const INFO: LossInfo = LossInfo {
-        name: NAME,
-        family: "regulariser",
-        role: Role::Term,
-        tasks: &[TaskKind::Classification],
-        options: &[
-            OptionInfo::new("lambda", "0.03", "finite, >= 0", "weight of the term; 0 turns it off"),
-            OptionInfo::new("reduction", "\"batch\"", "batch | mean", "one logarithm for the batch, or one per sample"),
-        ],
-        remembers: Remembers::None,
-        cost: "O(B C)",
-        file: include_str!("margin_control.rs"),
-    };
-
-    fn validate(self) -> Result<Self, ConfigError> {
-        validate("lambda", &self.lambda, &NON_NEGATIVE)?;
-        Ok(self)
+objective! {
+    "margin_control", family: "regulariser", file: "margin_control.rs", role: Term, tasks: [Classification],
+    remembers: None, cost: "O(B C)",
+    options: {
+        lambda / with_lambda: f64 = 0.03, NON_NEGATIVE, "weight of the term; 0 turns it off";
+        reduction / with_reduction: Scope = Scope::Batch => "\"batch\"", any("batch | mean"),
+            "one logarithm for the batch, or one per sample";
     }
 }
 

@@ -33,79 +33,20 @@
 //! ```
 
 use burn::tensor::{Tensor, activation::sigmoid};
-use serde::{Deserialize, Serialize};
 
 use super::overlap::check_masks;
-use crate::error::{ConfigError, LossError};
-use crate::info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
-use crate::option::{Allowed, NON_NEGATIVE, validate};
+use crate::error::LossError;
+use crate::option::{Allowed, NON_NEGATIVE, objective};
 
-const NAME: &str = "bev_dice";
+const CLAMP: Allowed<f64> = Allowed { test: |clamp| *clamp > 0.0 && *clamp < 0.5, text: "above 0, below 0.5" };
 
-/// Options of Dice loss over a batch.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-#[non_exhaustive]
-pub struct Config {
-    /// How far probabilities stay from 0 and 1; above 0, below 0.5.
-    pub clamp: f64,
-    /// What is added above the fraction bar; finite, >= 0.
-    pub smooth_num: f64,
-    /// What is added below the fraction bar; finite, >= 0.
-    pub smooth_den: f64,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self { clamp: 1e-3, smooth_num: 1.0, smooth_den: 1.0 }
-    }
-}
-
-impl Config {
-    /// Sets how far probabilities stay from 0 and 1.
-    #[must_use]
-    pub fn with_clamp(mut self, clamp: f64) -> Self {
-        self.clamp = clamp;
-        self
-    }
-
-    /// Sets what is added above the fraction bar.
-    #[must_use]
-    pub fn with_smooth_num(mut self, smooth_num: f64) -> Self {
-        self.smooth_num = smooth_num;
-        self
-    }
-
-    /// Sets what is added below the fraction bar.
-    #[must_use]
-    pub fn with_smooth_den(mut self, smooth_den: f64) -> Self {
-        self.smooth_den = smooth_den;
-        self
-    }
-}
-
-impl Objective for Config {
-    const INFO: LossInfo = LossInfo {
-        name: NAME,
-        family: "segmentation",
-        role: Role::Loss,
-        tasks: &[TaskKind::Segmentation],
-        options: &[
-            OptionInfo::new("clamp", "0.001", "above 0, below 0.5", "how far probabilities stay from 0 and 1"),
-            OptionInfo::new("smooth_num", "1.0", "finite, >= 0", "what is added above the fraction bar"),
-            OptionInfo::new("smooth_den", "1.0", "finite, >= 0", "what is added below the fraction bar"),
-        ],
-        remembers: Remembers::None,
-        cost: "O(pixels)",
-        file: include_str!("bev_dice.rs"),
-    };
-
-    fn validate(self) -> Result<Self, ConfigError> {
-        const CLAMP: Allowed<f64> = Allowed { test: |clamp| *clamp > 0.0 && *clamp < 0.5, text: "above 0, below 0.5" };
-        validate("clamp", &self.clamp, &CLAMP)?;
-        validate("smooth_num", &self.smooth_num, &NON_NEGATIVE)?;
-        validate("smooth_den", &self.smooth_den, &NON_NEGATIVE)?;
-        Ok(self)
+objective! {
+    "bev_dice", family: "segmentation", file: "bev_dice.rs", role: Loss, tasks: [Segmentation],
+    remembers: None, cost: "O(pixels)",
+    options: {
+        clamp / with_clamp: f64 = 1e-3 => "0.001", CLAMP, "how far probabilities stay from 0 and 1";
+        smooth_num / with_smooth_num: f64 = 1.0, NON_NEGATIVE, "what is added above the fraction bar";
+        smooth_den / with_smooth_den: f64 = 1.0, NON_NEGATIVE, "what is added below the fraction bar";
     }
 }
 

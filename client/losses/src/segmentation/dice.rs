@@ -32,54 +32,16 @@
 //! ```
 
 use burn::tensor::Tensor;
-use serde::{Deserialize, Serialize};
 
 use super::overlap::{Overlap, flattened};
-use crate::error::{ConfigError, LossError};
-use crate::info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
-use crate::option::{POSITIVE, validate};
+use crate::error::LossError;
+use crate::option::{POSITIVE, objective};
 
-const NAME: &str = "dice";
-
-/// Options of Dice loss.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-#[non_exhaustive]
-pub struct Config {
-    /// What is added above and below the fraction bar; finite, > 0.
-    pub smooth: f64,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self { smooth: 1.0 }
-    }
-}
-
-impl Config {
-    /// Sets what is added above and below the fraction bar.
-    #[must_use]
-    pub fn with_smooth(mut self, smooth: f64) -> Self {
-        self.smooth = smooth;
-        self
-    }
-}
-
-impl Objective for Config {
-    const INFO: LossInfo = LossInfo {
-        name: NAME,
-        family: "segmentation",
-        role: Role::Loss,
-        tasks: &[TaskKind::Segmentation],
-        options: &[OptionInfo::new("smooth", "1.0", "finite, > 0", "what is added above and below the fraction bar")],
-        remembers: Remembers::None,
-        cost: "O(pixels)",
-        file: include_str!("dice.rs"),
-    };
-
-    fn validate(self) -> Result<Self, ConfigError> {
-        validate("smooth", &self.smooth, &POSITIVE)?;
-        Ok(self)
+objective! {
+    "dice", family: "segmentation", file: "dice.rs", role: Loss, tasks: [Segmentation],
+    remembers: None, cost: "O(pixels)",
+    options: {
+        smooth / with_smooth: f64 = 1.0, POSITIVE, "what is added above and below the fraction bar";
     }
 }
 

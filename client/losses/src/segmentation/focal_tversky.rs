@@ -29,88 +29,18 @@
 //! ```
 
 use burn::tensor::Tensor;
-use serde::{Deserialize, Serialize};
 
 use super::overlap::{Overlap, flattened, power};
-use crate::error::{ConfigError, LossError};
-use crate::info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
-use crate::option::{POSITIVE, SHARE, validate};
+use crate::error::LossError;
+use crate::option::{POSITIVE, SHARE, objective};
 
-const NAME: &str = "focal_tversky";
-
-/// Options of focal Tversky loss.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-#[non_exhaustive]
-pub struct Config {
-    /// How much a missed pixel counts; a wrong one counts 1 - alpha; from 0 to 1.
-    pub alpha: f64,
-    /// The power; below 1 it pushes samples that are nearly right; finite, > 0.
-    pub gamma: f64,
-    /// What is added above and below the fraction bar; finite, > 0.
-    pub smooth: f64,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self { alpha: 0.7, gamma: 0.75, smooth: 1.0 }
-    }
-}
-
-impl Config {
-    /// Sets how much a missed pixel counts; a wrong one counts 1 - alpha.
-    #[must_use]
-    pub fn with_alpha(mut self, alpha: f64) -> Self {
-        self.alpha = alpha;
-        self
-    }
-
-    /// Sets the power; below 1 it pushes samples that are nearly right.
-    #[must_use]
-    pub fn with_gamma(mut self, gamma: f64) -> Self {
-        self.gamma = gamma;
-        self
-    }
-
-    /// Sets what is added above and below the fraction bar.
-    #[must_use]
-    pub fn with_smooth(mut self, smooth: f64) -> Self {
-        self.smooth = smooth;
-        self
-    }
-}
-
-impl Objective for Config {
-    const INFO: LossInfo = LossInfo {
-        name: NAME,
-        family: "segmentation",
-        role: Role::Loss,
-        tasks: &[TaskKind::Segmentation],
-        options: &[
-            OptionInfo::new(
-                "alpha",
-                "0.7",
-                "from 0 to 1",
-                "how much a missed pixel counts; a wrong one counts 1 - alpha",
-            ),
-            OptionInfo::new(
-                "gamma",
-                "0.75",
-                "finite, > 0",
-                "the power; below 1 it pushes samples that are nearly right",
-            ),
-            OptionInfo::new("smooth", "1.0", "finite, > 0", "what is added above and below the fraction bar"),
-        ],
-        remembers: Remembers::None,
-        cost: "O(pixels)",
-        file: include_str!("focal_tversky.rs"),
-    };
-
-    fn validate(self) -> Result<Self, ConfigError> {
-        validate("alpha", &self.alpha, &SHARE)?;
-        validate("gamma", &self.gamma, &POSITIVE)?;
-        validate("smooth", &self.smooth, &POSITIVE)?;
-        Ok(self)
+objective! {
+    "focal_tversky", family: "segmentation", file: "focal_tversky.rs", role: Loss, tasks: [Segmentation],
+    remembers: None, cost: "O(pixels)",
+    options: {
+        alpha / with_alpha: f64 = 0.7, SHARE, "how much a missed pixel counts; a wrong one counts 1 - alpha";
+        gamma / with_gamma: f64 = 0.75, POSITIVE, "the power; below 1 it pushes samples that are nearly right";
+        smooth / with_smooth: f64 = 1.0, POSITIVE, "what is added above and below the fraction bar";
     }
 }
 

@@ -38,75 +38,20 @@
 //! ```
 
 use burn::tensor::{Int, Tensor, activation::relu};
-use serde::{Deserialize, Serialize};
 
 use super::mixing::{Mixed, check, column, mixed_rows};
-use crate::error::{ConfigError, LossError};
+use crate::error::LossError;
 use crate::geometry::{row_distances, unit};
-use crate::info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
 use crate::metric::contrastive::{self, contrastive};
 use crate::metric::pairs::mean_of_positive;
-use crate::option::{NON_NEGATIVE, POSITIVE, validate};
+use crate::option::{NON_NEGATIVE, POSITIVE, objective};
 
-const NAME: &str = "metrix_contrastive";
-
-/// Options of contrastive loss with mixed embeddings.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-#[non_exhaustive]
-pub struct Config {
-    /// The distance that samples of different classes should keep; finite, > 0.
-    pub margin: f64,
-    /// The weight of the mixed part; finite, >= 0.
-    pub weight: f64,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self { margin: 0.5, weight: 0.4 }
-    }
-}
-
-impl Config {
-    /// Sets the distance that samples of different classes should keep.
-    #[must_use]
-    pub fn with_margin(mut self, margin: f64) -> Self {
-        self.margin = margin;
-        self
-    }
-
-    /// Sets the weight of the mixed part.
-    #[must_use]
-    pub fn with_weight(mut self, weight: f64) -> Self {
-        self.weight = weight;
-        self
-    }
-}
-
-impl Objective for Config {
-    const INFO: LossInfo = LossInfo {
-        name: NAME,
-        family: "metric",
-        role: Role::Loss,
-        tasks: &[TaskKind::Retrieval],
-        options: &[
-            OptionInfo::new(
-                "margin",
-                "0.5",
-                "finite, > 0",
-                "the distance that samples of different classes should keep",
-            ),
-            OptionInfo::new("weight", "0.4", "finite, >= 0", "the weight of the mixed part"),
-        ],
-        remembers: Remembers::None,
-        cost: "O(B^2 D)",
-        file: include_str!("contrastive.rs"),
-    };
-
-    fn validate(self) -> Result<Self, ConfigError> {
-        validate("margin", &self.margin, &POSITIVE)?;
-        validate("weight", &self.weight, &NON_NEGATIVE)?;
-        Ok(self)
+objective! {
+    "metrix_contrastive", family: "metric", file: "contrastive.rs", role: Loss, tasks: [Retrieval],
+    remembers: None, cost: "O(B^2 D)",
+    options: {
+        margin / with_margin: f64 = 0.5, POSITIVE, "the distance that samples of different classes should keep";
+        weight / with_weight: f64 = 0.4, NON_NEGATIVE, "the weight of the mixed part";
     }
 }
 

@@ -41,92 +41,22 @@
 //! ```
 
 use burn::tensor::{Int, Tensor};
-use serde::{Deserialize, Serialize};
 
 use super::mixing::{Mixed, check, column, mixed_labels, mixed_rows};
-use crate::error::{ConfigError, LossError};
+use crate::error::LossError;
 use crate::geometry::unit;
-use crate::info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
 use crate::metric::multi_similarity::{self, multi_similarity, pull_and_push};
 use crate::metric::pairs::memberships;
-use crate::option::{FINITE, NON_NEGATIVE, POSITIVE, validate};
+use crate::option::{FINITE, NON_NEGATIVE, POSITIVE, objective};
 
-const NAME: &str = "metrix_multi_similarity";
-
-/// Options of multi-similarity loss with mixed embeddings.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-#[non_exhaustive]
-pub struct Config {
-    /// How much the farthest sample of the class prevails; finite, > 0.
-    pub beta: f64,
-    /// How much the nearest sample of another class prevails; finite, > 0.
-    pub gamma: f64,
-    /// The similarity that parts near from far; finite.
-    pub margin: f64,
-    /// The weight of the mixed part; finite, >= 0.
-    pub weight: f64,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self { beta: 17.97, gamma: 75.66, margin: 0.77, weight: 0.4 }
-    }
-}
-
-impl Config {
-    /// Sets how much the farthest sample of the class prevails.
-    #[must_use]
-    pub fn with_beta(mut self, beta: f64) -> Self {
-        self.beta = beta;
-        self
-    }
-
-    /// Sets how much the nearest sample of another class prevails.
-    #[must_use]
-    pub fn with_gamma(mut self, gamma: f64) -> Self {
-        self.gamma = gamma;
-        self
-    }
-
-    /// Sets the similarity that parts near from far.
-    #[must_use]
-    pub fn with_margin(mut self, margin: f64) -> Self {
-        self.margin = margin;
-        self
-    }
-
-    /// Sets the weight of the mixed part.
-    #[must_use]
-    pub fn with_weight(mut self, weight: f64) -> Self {
-        self.weight = weight;
-        self
-    }
-}
-
-impl Objective for Config {
-    const INFO: LossInfo = LossInfo {
-        name: NAME,
-        family: "metric",
-        role: Role::Loss,
-        tasks: &[TaskKind::Retrieval],
-        options: &[
-            OptionInfo::new("beta", "17.97", "finite, > 0", "how much the farthest sample of the class prevails"),
-            OptionInfo::new("gamma", "75.66", "finite, > 0", "how much the nearest sample of another class prevails"),
-            OptionInfo::new("margin", "0.77", "finite", "the similarity that parts near from far"),
-            OptionInfo::new("weight", "0.4", "finite, >= 0", "the weight of the mixed part"),
-        ],
-        remembers: Remembers::None,
-        cost: "O(B^2 D), and O(B T) for T triplets",
-        file: include_str!("multi_similarity.rs"),
-    };
-
-    fn validate(self) -> Result<Self, ConfigError> {
-        validate("beta", &self.beta, &POSITIVE)?;
-        validate("gamma", &self.gamma, &POSITIVE)?;
-        validate("margin", &self.margin, &FINITE)?;
-        validate("weight", &self.weight, &NON_NEGATIVE)?;
-        Ok(self)
+objective! {
+    "metrix_multi_similarity", family: "metric", file: "multi_similarity.rs", role: Loss, tasks: [Retrieval],
+    remembers: None, cost: "O(B^2 D), and O(B T) for T triplets",
+    options: {
+        beta / with_beta: f64 = 17.97, POSITIVE, "how much the farthest sample of the class prevails";
+        gamma / with_gamma: f64 = 75.66, POSITIVE, "how much the nearest sample of another class prevails";
+        margin / with_margin: f64 = 0.77, FINITE, "the similarity that parts near from far";
+        weight / with_weight: f64 = 0.4, NON_NEGATIVE, "the weight of the mixed part";
     }
 }
 

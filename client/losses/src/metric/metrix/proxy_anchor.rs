@@ -40,81 +40,21 @@
 //! ```
 
 use burn::tensor::{Int, Tensor};
-use serde::{Deserialize, Serialize};
 
 use super::mixing::{Mixed, check, column, mixed_rows};
-use crate::error::{ConfigError, LossError};
+use crate::error::LossError;
 use crate::geometry::unit;
-use crate::info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
 use crate::metric::pairs::memberships;
 use crate::metric::proxy_anchor::{self, of_similarities, proxy_anchor};
-use crate::option::{FINITE, NON_NEGATIVE, POSITIVE, validate};
+use crate::option::{FINITE, NON_NEGATIVE, POSITIVE, objective};
 
-const NAME: &str = "metrix_proxy_anchor";
-
-/// Options of proxy anchor loss with mixed embeddings.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-#[non_exhaustive]
-pub struct Config {
-    /// How much the worst placed sample prevails; finite, > 0.
-    pub alpha: f64,
-    /// The similarity that parts near from far; finite.
-    pub margin: f64,
-    /// The weight of the mixed part; finite, >= 0.
-    pub weight: f64,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self { alpha: 32.0, margin: 0.1, weight: 0.4 }
-    }
-}
-
-impl Config {
-    /// Sets how much the worst placed sample prevails.
-    #[must_use]
-    pub fn with_alpha(mut self, alpha: f64) -> Self {
-        self.alpha = alpha;
-        self
-    }
-
-    /// Sets the similarity that parts near from far.
-    #[must_use]
-    pub fn with_margin(mut self, margin: f64) -> Self {
-        self.margin = margin;
-        self
-    }
-
-    /// Sets the weight of the mixed part.
-    #[must_use]
-    pub fn with_weight(mut self, weight: f64) -> Self {
-        self.weight = weight;
-        self
-    }
-}
-
-impl Objective for Config {
-    const INFO: LossInfo = LossInfo {
-        name: NAME,
-        family: "metric",
-        role: Role::Loss,
-        tasks: &[TaskKind::Retrieval],
-        options: &[
-            OptionInfo::new("alpha", "32.0", "finite, > 0", "how much the worst placed sample prevails"),
-            OptionInfo::new("margin", "0.1", "finite", "the similarity that parts near from far"),
-            OptionInfo::new("weight", "0.4", "finite, >= 0", "the weight of the mixed part"),
-        ],
-        remembers: Remembers::None,
-        cost: "O(B C D)",
-        file: include_str!("proxy_anchor.rs"),
-    };
-
-    fn validate(self) -> Result<Self, ConfigError> {
-        validate("alpha", &self.alpha, &POSITIVE)?;
-        validate("margin", &self.margin, &FINITE)?;
-        validate("weight", &self.weight, &NON_NEGATIVE)?;
-        Ok(self)
+objective! {
+    "metrix_proxy_anchor", family: "metric", file: "proxy_anchor.rs", role: Loss, tasks: [Retrieval],
+    remembers: None, cost: "O(B C D)",
+    options: {
+        alpha / with_alpha: f64 = 32.0, POSITIVE, "how much the worst placed sample prevails";
+        margin / with_margin: f64 = 0.1, FINITE, "the similarity that parts near from far";
+        weight / with_weight: f64 = 0.4, NON_NEGATIVE, "the weight of the mixed part";
     }
 }
 

@@ -37,129 +37,26 @@
 //! ```
 
 use burn::tensor::{Tensor, activation::softmax};
-use serde::{Deserialize, Serialize};
 
 use super::modifier::{self, modifier};
 use super::prior::Prior;
 use crate::check;
-use crate::error::{ConfigError, LossError};
-use crate::info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
-use crate::option::{POSITIVE, validate};
+use crate::error::LossError;
+use crate::option::{NON_NEGATIVE, POSITIVE, SHARE_BELOW_ONE, objective};
 
-const NAME: &str = "comic_balancer";
-
-/// Options of the head-and-tail balancer.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-#[non_exhaustive]
-pub struct Config {
-    /// How fast well predicted labels lose their say; finite, >= 0.
-    pub gamma_pos: f64,
-    /// The same for absent labels, before the weight of the class is added; finite, >= 0.
-    pub gamma_neg: f64,
-    /// The probability below which an absent label costs nothing; at least 0, below 1.
-    pub clip: f64,
-    /// How much less an absent label counts that is expected beside those present; finite, > 0.
-    pub boost: f64,
-    /// How much rare classes weigh; 0 for all alike; finite, >= 0.
-    pub weight_power: f64,
-    /// How much the branch with the larger loss prevails; finite, > 0.
-    pub balance_gamma: f64,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self { gamma_pos: 0.0, gamma_neg: 3.0, clip: 0.05, boost: 1.2, weight_power: 1.0 / 3.0, balance_gamma: 2.0 }
-    }
-}
-
-impl Config {
-    /// Sets how fast well predicted labels lose their say.
-    #[must_use]
-    pub fn with_gamma_pos(mut self, gamma_pos: f64) -> Self {
-        self.gamma_pos = gamma_pos;
-        self
-    }
-
-    /// Sets the same for absent labels, before the weight of the class is added.
-    #[must_use]
-    pub fn with_gamma_neg(mut self, gamma_neg: f64) -> Self {
-        self.gamma_neg = gamma_neg;
-        self
-    }
-
-    /// Sets the probability below which an absent label costs nothing.
-    #[must_use]
-    pub fn with_clip(mut self, clip: f64) -> Self {
-        self.clip = clip;
-        self
-    }
-
-    /// Sets how much less an absent label counts that is expected beside those present.
-    #[must_use]
-    pub fn with_boost(mut self, boost: f64) -> Self {
-        self.boost = boost;
-        self
-    }
-
-    /// Sets how much rare classes weigh; 0 for all alike.
-    #[must_use]
-    pub fn with_weight_power(mut self, weight_power: f64) -> Self {
-        self.weight_power = weight_power;
-        self
-    }
-
-    /// Sets how much the branch with the larger loss prevails.
-    #[must_use]
-    pub fn with_balance_gamma(mut self, balance_gamma: f64) -> Self {
-        self.balance_gamma = balance_gamma;
-        self
-    }
-}
-
-impl Objective for Config {
-    const INFO: LossInfo = LossInfo {
-        name: NAME,
-        family: "multilabel",
-        role: Role::Term,
-        tasks: &[TaskKind::MultiLabel],
-        options: &[
-            OptionInfo::new("gamma_pos", "0.0", "finite, >= 0", "how fast well predicted labels lose their say"),
-            OptionInfo::new(
-                "gamma_neg",
-                "3.0",
-                "finite, >= 0",
-                "the same for absent labels, before the weight of the class is added",
-            ),
-            OptionInfo::new(
-                "clip",
-                "0.05",
-                "at least 0, below 1",
-                "the probability below which an absent label costs nothing",
-            ),
-            OptionInfo::new(
-                "boost",
-                "1.2",
-                "finite, > 0",
-                "how much less an absent label counts that is expected beside those present",
-            ),
-            OptionInfo::new(
-                "weight_power",
-                "0.3333333333333333",
-                "finite, >= 0",
-                "how much rare classes weigh; 0 for all alike",
-            ),
-            OptionInfo::new("balance_gamma", "2.0", "finite, > 0", "how much the branch with the larger loss prevails"),
-        ],
-        remembers: Remembers::None,
-        cost: "O(B C), with co-occurrence O(B C^2)",
-        file: include_str!("balancer.rs"),
-    };
-
-    fn validate(self) -> Result<Self, ConfigError> {
-        self.modifier().validate()?;
-        validate("balance_gamma", &self.balance_gamma, &POSITIVE)?;
-        Ok(self)
+objective! {
+    "comic_balancer", family: "multilabel", file: "balancer.rs", role: Term, tasks: [MultiLabel],
+    remembers: None, cost: "O(B C), with co-occurrence O(B C^2)",
+    options: {
+        gamma_pos / with_gamma_pos: f64 = 0.0, NON_NEGATIVE, "how fast well predicted labels lose their say";
+        gamma_neg / with_gamma_neg: f64 = 3.0, NON_NEGATIVE,
+            "the same for absent labels, before the weight of the class is added";
+        clip / with_clip: f64 = 0.05, SHARE_BELOW_ONE, "the probability below which an absent label costs nothing";
+        boost / with_boost: f64 = 1.2, POSITIVE,
+            "how much less an absent label counts that is expected beside those present";
+        weight_power / with_weight_power: f64 = 1.0 / 3.0 => "0.3333333333333333", NON_NEGATIVE,
+            "how much rare classes weigh; 0 for all alike";
+        balance_gamma / with_balance_gamma: f64 = 2.0, POSITIVE, "how much the branch with the larger loss prevails";
     }
 }
 

@@ -40,158 +40,33 @@
 //! ```
 
 use burn::tensor::{Tensor, activation::sigmoid};
-use serde::{Deserialize, Serialize};
 
 use super::modifier::{COUNTS, clipped, counts, focused, site_counts};
 use super::prior::{Prior, check_counts};
 use crate::check;
-use crate::error::{ConfigError, LossError};
+use crate::error::LossError;
 use crate::host::read_finite;
-use crate::info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
-use crate::option::{INNER_SHARE, NON_NEGATIVE, POSITIVE, SHARE_BELOW_ONE, validate};
+use crate::option::{INNER_SHARE, NON_NEGATIVE, POSITIVE, SHARE_BELOW_ONE, objective};
 use crate::reduce::{Reduction, reduce};
 use crate::state::{Facts, LossState, Memory, Remembering, Targets};
 
 /// The column of a state with the counts of the present pass.
 const RUNNING: &str = "running_counts";
 
-const NAME: &str = "comic_corrector";
-
-/// Options of the reflective label corrector.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-#[non_exhaustive]
-pub struct Config {
-    /// The probability above which a label is recalled; above 0, below 1.
-    pub tau: f64,
-    /// How much is taken from the logits of given labels; finite, >= 0.
-    pub margin: f64,
-    /// How fast well predicted labels lose their say; finite, >= 0.
-    pub gamma_pos: f64,
-    /// The same for absent labels, before the weight of the class is added; finite, >= 0.
-    pub gamma_neg: f64,
-    /// The probability below which an absent label costs nothing; at least 0, below 1.
-    pub clip: f64,
-    /// How much rare classes weigh; 0 for all alike; finite, >= 0.
-    pub weight_power: f64,
-    /// What the loss is multiplied by; the released code's batch size; finite, > 0.
-    pub batch_scale: f64,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self {
-            tau: 0.7,
-            margin: 1.0,
-            gamma_pos: 0.0,
-            gamma_neg: 3.0,
-            clip: 0.05,
-            weight_power: 1.0 / 6.0,
-            batch_scale: 32.0,
-        }
-    }
-}
-
-impl Config {
-    /// Sets the probability above which a label is recalled.
-    #[must_use]
-    pub fn with_tau(mut self, tau: f64) -> Self {
-        self.tau = tau;
-        self
-    }
-
-    /// Sets how much is taken from the logits of given labels.
-    #[must_use]
-    pub fn with_margin(mut self, margin: f64) -> Self {
-        self.margin = margin;
-        self
-    }
-
-    /// Sets how fast well predicted labels lose their say.
-    #[must_use]
-    pub fn with_gamma_pos(mut self, gamma_pos: f64) -> Self {
-        self.gamma_pos = gamma_pos;
-        self
-    }
-
-    /// Sets the same for absent labels, before the weight of the class is added.
-    #[must_use]
-    pub fn with_gamma_neg(mut self, gamma_neg: f64) -> Self {
-        self.gamma_neg = gamma_neg;
-        self
-    }
-
-    /// Sets the probability below which an absent label costs nothing.
-    #[must_use]
-    pub fn with_clip(mut self, clip: f64) -> Self {
-        self.clip = clip;
-        self
-    }
-
-    /// Sets how much rare classes weigh; 0 for all alike.
-    #[must_use]
-    pub fn with_weight_power(mut self, weight_power: f64) -> Self {
-        self.weight_power = weight_power;
-        self
-    }
-
-    /// Sets what the loss is multiplied by; the released code's batch size.
-    #[must_use]
-    pub fn with_batch_scale(mut self, batch_scale: f64) -> Self {
-        self.batch_scale = batch_scale;
-        self
-    }
-}
-
-impl Objective for Config {
-    const INFO: LossInfo = LossInfo {
-        name: NAME,
-        family: "multilabel",
-        role: Role::Loss,
-        tasks: &[TaskKind::MultiLabel],
-        options: &[
-            OptionInfo::new("tau", "0.7", "above 0, below 1", "the probability above which a label is recalled"),
-            OptionInfo::new("margin", "1.0", "finite, >= 0", "how much is taken from the logits of given labels"),
-            OptionInfo::new("gamma_pos", "0.0", "finite, >= 0", "how fast well predicted labels lose their say"),
-            OptionInfo::new(
-                "gamma_neg",
-                "3.0",
-                "finite, >= 0",
-                "the same for absent labels, before the weight of the class is added",
-            ),
-            OptionInfo::new(
-                "clip",
-                "0.05",
-                "at least 0, below 1",
-                "the probability below which an absent label costs nothing",
-            ),
-            OptionInfo::new(
-                "weight_power",
-                "0.16666666666666666",
-                "finite, >= 0",
-                "how much rare classes weigh; 0 for all alike",
-            ),
-            OptionInfo::new(
-                "batch_scale",
-                "32.0",
-                "finite, > 0",
-                "what the loss is multiplied by; the released code's batch size",
-            ),
-        ],
-        remembers: Remembers::Local,
-        cost: "O(B C)",
-        file: include_str!("corrector.rs"),
-    };
-
-    fn validate(self) -> Result<Self, ConfigError> {
-        validate("tau", &self.tau, &INNER_SHARE)?;
-        validate("margin", &self.margin, &NON_NEGATIVE)?;
-        validate("gamma_pos", &self.gamma_pos, &NON_NEGATIVE)?;
-        validate("gamma_neg", &self.gamma_neg, &NON_NEGATIVE)?;
-        validate("clip", &self.clip, &SHARE_BELOW_ONE)?;
-        validate("weight_power", &self.weight_power, &NON_NEGATIVE)?;
-        validate("batch_scale", &self.batch_scale, &POSITIVE)?;
-        Ok(self)
+objective! {
+    "comic_corrector", family: "multilabel", file: "corrector.rs", role: Loss, tasks: [MultiLabel],
+    remembers: Local, cost: "O(B C)",
+    options: {
+        tau / with_tau: f64 = 0.7, INNER_SHARE, "the probability above which a label is recalled";
+        margin / with_margin: f64 = 1.0, NON_NEGATIVE, "how much is taken from the logits of given labels";
+        gamma_pos / with_gamma_pos: f64 = 0.0, NON_NEGATIVE, "how fast well predicted labels lose their say";
+        gamma_neg / with_gamma_neg: f64 = 3.0, NON_NEGATIVE,
+            "the same for absent labels, before the weight of the class is added";
+        clip / with_clip: f64 = 0.05, SHARE_BELOW_ONE, "the probability below which an absent label costs nothing";
+        weight_power / with_weight_power: f64 = 1.0 / 6.0 => "0.16666666666666666", NON_NEGATIVE,
+            "how much rare classes weigh; 0 for all alike";
+        batch_scale / with_batch_scale: f64 = 32.0, POSITIVE,
+            "what the loss is multiplied by; the released code's batch size";
     }
 }
 

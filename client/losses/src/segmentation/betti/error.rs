@@ -31,82 +31,20 @@
 //! ```
 
 use burn::tensor::Tensor;
-use serde::{Deserialize, Serialize};
 
 use super::loss::{self, BarCounts, Levels, images, read_unit};
-use crate::error::{ConfigError, LossError};
-use crate::info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
-use crate::option::{FINITE, validate};
+use crate::error::LossError;
+use crate::option::{FINITE, any, objective};
 use crate::segmentation::overlap::check_masks;
 
-const NAME: &str = "betti_matching_error";
-
-/// Options of the Betti matching error.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-#[non_exhaustive]
-pub struct Config {
-    /// The probability from which a pixel is foreground; finite.
-    pub threshold: f64,
-    /// Which features are looked at; superlevel, sublevel or bothlevel.
-    pub filtration: Levels,
-    /// Whether a frame is put around the images; true or false.
-    pub relative: bool,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self { threshold: 0.5, filtration: Levels::Superlevel, relative: false }
-    }
-}
-
-impl Config {
-    /// Sets the probability from which a pixel is foreground.
-    #[must_use]
-    pub fn with_threshold(mut self, threshold: f64) -> Self {
-        self.threshold = threshold;
-        self
-    }
-
-    /// Sets which features are looked at.
-    #[must_use]
-    pub fn with_filtration(mut self, filtration: Levels) -> Self {
-        self.filtration = filtration;
-        self
-    }
-
-    /// Sets whether a frame is put around the images.
-    #[must_use]
-    pub fn with_relative(mut self, relative: bool) -> Self {
-        self.relative = relative;
-        self
-    }
-}
-
-impl Objective for Config {
-    const INFO: LossInfo = LossInfo {
-        name: NAME,
-        family: "segmentation",
-        role: Role::Meter,
-        tasks: &[TaskKind::Segmentation],
-        options: &[
-            OptionInfo::new("threshold", "0.5", "finite", "the probability from which a pixel is foreground"),
-            OptionInfo::new(
-                "filtration",
-                "\"superlevel\"",
-                "superlevel, sublevel or bothlevel",
-                "which features are looked at",
-            ),
-            OptionInfo::new("relative", "false", "true or false", "whether a frame is put around the images"),
-        ],
-        remembers: Remembers::None,
-        cost: "O(n log n) for n pixels",
-        file: include_str!("error.rs"),
-    };
-
-    fn validate(self) -> Result<Self, ConfigError> {
-        validate("threshold", &self.threshold, &FINITE)?;
-        Ok(self)
+objective! {
+    "betti_matching_error", family: "segmentation", file: "error.rs", role: Meter, tasks: [Segmentation],
+    remembers: None, cost: "O(n log n) for n pixels",
+    options: {
+        threshold / with_threshold: f64 = 0.5, FINITE, "the probability from which a pixel is foreground";
+        filtration / with_filtration: Levels = Levels::Superlevel => "\"superlevel\"", any("superlevel, sublevel or bothlevel"),
+            "which features are looked at";
+        relative / with_relative: bool = false, any("true or false"), "whether a frame is put around the images";
     }
 }
 

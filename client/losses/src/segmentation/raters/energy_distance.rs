@@ -37,39 +37,19 @@
 //! ```
 
 use burn::tensor::{Tensor, activation::sigmoid};
-use serde::{Deserialize, Serialize};
 
 use super::samples::{check, squared_distances, sum_of_each};
-use crate::error::{ConfigError, LossError};
+use crate::error::LossError;
 use crate::gradient::attach_each;
-use crate::info::{LossInfo, Objective, Remembers, Role, TaskKind};
+use crate::option::objective;
 
 /// Squared distances below this count as this, as in the official code.
 const SQUARE_MIN: f64 = 1e-8;
 
-const NAME: &str = "energy_distance";
-
-/// Options of the energy distance, of which there are none.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-#[non_exhaustive]
-pub struct Config {}
-
-impl Objective for Config {
-    const INFO: LossInfo = LossInfo {
-        name: NAME,
-        family: "segmentation",
-        role: Role::Loss,
-        tasks: &[TaskKind::Segmentation],
-        options: &[],
-        remembers: Remembers::None,
-        cost: "O(B (N + M)^2 pixels)",
-        file: include_str!("energy_distance.rs"),
-    };
-
-    fn validate(self) -> Result<Self, ConfigError> {
-        Ok(self)
-    }
+objective! {
+    "energy_distance", family: "segmentation", file: "energy_distance.rs", role: Loss, tasks: [Segmentation],
+    remembers: None, cost: "O(B (N + M)^2 pixels)",
+    options: {}
 }
 
 /// Values per image, `[batch]`, for `logits: [batch, samples, pixels]` and `raters: [batch, raters, pixels]`.

@@ -35,38 +35,18 @@
 //! ```
 
 use burn::tensor::{Tensor, TensorData};
-use serde::{Deserialize, Serialize};
 
 use super::nuclear::nuclear_norm;
 use crate::check;
-use crate::error::{ConfigError, LossError};
+use crate::error::LossError;
 use crate::gradient::attach;
 use crate::host::read_finite;
-use crate::info::{LossInfo, Objective, Remembers, Role, TaskKind};
+use crate::option::objective;
 
-const NAME: &str = "frechet";
-
-/// Options of the Fréchet distance, of which there are none.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-#[non_exhaustive]
-pub struct Config {}
-
-impl Objective for Config {
-    const INFO: LossInfo = LossInfo {
-        name: NAME,
-        family: "segmentation",
-        role: Role::Loss,
-        tasks: &[TaskKind::Segmentation],
-        options: &[],
-        remembers: Remembers::None,
-        cost: "O(N M D + N^2 M)",
-        file: include_str!("frechet.rs"),
-    };
-
-    fn validate(self) -> Result<Self, ConfigError> {
-        Ok(self)
-    }
+objective! {
+    "frechet", family: "segmentation", file: "frechet.rs", role: Loss, tasks: [Segmentation],
+    remembers: None, cost: "O(N M D + N^2 M)",
+    options: {}
 }
 
 /// The loss, `[1]`, for `features: [samples, width]` and `raters: [raters, width]`.

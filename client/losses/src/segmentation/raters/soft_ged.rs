@@ -36,54 +36,16 @@
 //! ```
 
 use burn::tensor::{Tensor, activation::sigmoid};
-use serde::{Deserialize, Serialize};
 
 use super::samples::{check, sum_of_each};
-use crate::error::{ConfigError, LossError};
-use crate::info::{LossInfo, Objective, OptionInfo, Remembers, Role, TaskKind};
-use crate::option::{POSITIVE, validate};
+use crate::error::LossError;
+use crate::option::{POSITIVE, objective};
 
-const NAME: &str = "soft_ged";
-
-/// Options of the soft generalised energy distance.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-#[non_exhaustive]
-pub struct Config {
-    /// What makes two empty masks alike; finite, > 0.
-    pub eps: f64,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self { eps: 1e-6 }
-    }
-}
-
-impl Config {
-    /// Sets what makes two empty masks alike.
-    #[must_use]
-    pub fn with_eps(mut self, eps: f64) -> Self {
-        self.eps = eps;
-        self
-    }
-}
-
-impl Objective for Config {
-    const INFO: LossInfo = LossInfo {
-        name: NAME,
-        family: "segmentation",
-        role: Role::Loss,
-        tasks: &[TaskKind::Segmentation],
-        options: &[OptionInfo::new("eps", "0.000001", "finite, > 0", "what makes two empty masks alike")],
-        remembers: Remembers::None,
-        cost: "O(B (N + M)^2 pixels)",
-        file: include_str!("soft_ged.rs"),
-    };
-
-    fn validate(self) -> Result<Self, ConfigError> {
-        validate("eps", &self.eps, &POSITIVE)?;
-        Ok(self)
+objective! {
+    "soft_ged", family: "segmentation", file: "soft_ged.rs", role: Loss, tasks: [Segmentation],
+    remembers: None, cost: "O(B (N + M)^2 pixels)",
+    options: {
+        eps / with_eps: f64 = 1e-6 => "0.000001", POSITIVE, "what makes two empty masks alike";
     }
 }
 
