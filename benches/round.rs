@@ -148,7 +148,10 @@ fn loopback(clients: usize, strategy: &str) -> f64 {
         let address = address.await.expect("it listens").to_string();
         for folder in made.sites.values() {
             let options = SessionOptions {
-                identity: identity(folder),
+                wallet: Arc::new(
+                    Wallet::open(folder, NextKey::Same, "bench", system_clock(), Box::new(|_| {}))
+                        .expect("an identity"),
+                ),
                 coordinator: address.clone(),
                 release: "bench".into(),
                 unreachable_max: Duration::from_secs(10),

@@ -7,6 +7,7 @@ mod clock;
 mod compare;
 mod demo;
 mod display;
+mod enrol;
 mod exit;
 mod folder;
 mod golden;
@@ -56,7 +57,10 @@ pub(crate) fn run() -> ExitCode {
         Command::Compare(args) => compare::run(&args, cli.quiet),
         Command::Plan(command) => plan::run(&command),
         Command::Coordinator(CoordinatorCommand::Serve(args)) => serve::run(&args, cli.quiet),
+        Command::Coordinator(CoordinatorCommand::Members(command)) => enrol::members(&command),
         Command::Client(ClientCommand::Run(args)) => client::run(args, cli.quiet),
+        Command::Client(ClientCommand::Join(args)) => enrol::join(args, cli.quiet),
+        Command::Client(ClientCommand::Service(command)) => enrol::service(&command),
         Command::Losses(command) => losses::run(&command),
         Command::Strategies(command) => strategies::run(&command),
         Command::Certs(command) => certs::run(&command),

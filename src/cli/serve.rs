@@ -4,19 +4,22 @@ use std::path::Path;
 use std::sync::Arc;
 
 use synod_certs::Identity;
+use synod_certs::tls::system_clock;
 use synod_client::device::DeviceChoice;
 use synod_client::train::Trainer;
 use synod_common::event::{EventSink, RunEvent};
 use synod_common::plan::Source;
 use synod_common::state::State;
 use synod_common::update::BufferPool;
+use synod_coordinator::enrol::{Notice, Office};
 use synod_coordinator::round::Setup;
-use synod_coordinator::server::{ServeOptions, serve};
+use synod_coordinator::server::{Members, ServeOptions, serve};
 
 use super::args::ServeArgs;
 use super::clock::now;
 use super::display::Display;
-use super::exit::{Exit, OrExit, Outcome};
+use super::enrol;
+use super::exit::{Exit, Failure, OrExit, Outcome};
 use super::folder::{RunFolder, row};
 use super::host::{Central, RunHost};
 use super::simulate::{conclude, exit_of, load, note_personal};
@@ -27,7 +30,6 @@ const IDLE_BUFFERS: usize = 16;
 
 pub(crate) fn run(args: &ServeArgs, quiet: bool) -> Outcome {
     let plan = plan_file::read(&args.plan)?;
-    let identity = load_identity(&args.identity)?;
     let trainer = Arc::new(Trainer::new(Arc::clone(&plan), &DeviceChoice::Cpu).or_exit(Exit::Data)?);
     let central = if args.test_data.is_some() || plan.data.source == Source::Digits {
         Central::new(&plan, Arc::clone(&trainer), &load(&plan, args.test_data.as_deref(), &args.plan)?)?
@@ -37,6 +39,7 @@ pub(crate) fn run(args: &ServeArgs, quiet: bool) -> Outcome {
     let folder = Arc::new(RunFolder::create(&RunFolder::choose(args.out.as_deref(), &plan.name), &plan)?);
     let display = Arc::new(Display::new(quiet));
     note_personal(&plan, &display);
+    let members = members(args, &display)?;
     let (recorder, shown, json) = (Arc::clone(&folder), Arc::clone(&display), args.json);
     let sink: Arc<dyn EventSink> = Arc::new(move |event: &RunEvent| {
         let stamped = recorder.record(event);
@@ -59,6 +62,11 @@ pub(crate) fn run(args: &ServeArgs, quiet: bool) -> Outcome {
     };
     let host = Arc::new(RunHost { folder: Arc::clone(&folder), central });
     let listening = |address: std::net::SocketAddr| {
+        if let Members::Of(office) = &members
+            && let Err(error) = office.set_serving(Some(address))
+        {
+            display.say(format!("commands will not find this coordinator: {error}"));
+        }
         if json {
             out::json(&serde_json::json!({ "event": "listening", "address": address }));
         }
@@ -67,6 +75,9 @@ pub(crate) fn run(args: &ServeArgs, quiet: bool) -> Outcome {
     let runtime = stop::runtime()?;
     let interrupt = stop::signal("the run ends, the model of the last finished round is kept");
     let ended = runtime.block_on(serve(options, setup, host, sink, listening, interrupt)).or_exit(Exit::Usage)?;
+    if let Members::Of(office) = &members {
+        office.set_serving(None).or_exit(Exit::Unexpected)?;
+    }
     folder.save_model(&ended.model)?;
     let rows = [row("global model", "", &folder.events())];
     let report = folder.write_report(None, &rows)?;
@@ -76,7 +87,28 @@ pub(crate) fn run(args: &ServeArgs, quiet: bool) -> Outcome {
     Ok(exit_of(&ended.outcome))
 }
 
+/// Who may take part: who is certified by the authority of `--identity`, or the members of a coordinator's home.
+fn members(args: &ServeArgs, display: &Arc<Display>) -> Result<Members, Failure> {
+    if let Some(folder) = &args.identity {
+        return Ok(Members::Certified(Arc::new(load_identity(folder)?)));
+    }
+    let passphrase = enrol::passphrase(args.home.key_file.as_deref())?;
+    let (shown, json) = (Arc::clone(display), args.json);
+    let notices = move |notice: Notice| {
+        if json {
+            out::json(&serde_json::json!({ "event": "enrolment", "notice": notice }));
+        }
+        shown.say(notice);
+    };
+    let office =
+        Office::open(&args.home.home, passphrase, system_clock(), Box::new(notices)).or_exit(Exit::Identity)?;
+    if !office.is_unlocked() {
+        display.say("the authority is locked: nobody can join or renew; start with --key-file to unlock it");
+    }
+    Ok(Members::Of(Arc::new(office)))
+}
+
 /// Loads an identity folder.
-pub(crate) fn load_identity(folder: &Path) -> Result<Identity, super::exit::Failure> {
+pub(crate) fn load_identity(folder: &Path) -> Result<Identity, Failure> {
     Identity::load(folder, now()).or_exit(Exit::Identity)
 }

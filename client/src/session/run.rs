@@ -6,13 +6,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use synod_certs::Identity;
 use synod_common::event::LeftOut;
 use synod_common::ids::{Digest, RoundId, SiteName};
 use synod_common::plan::Plan;
 use synod_common::update::BufferPool;
 use synod_common::wire::{Hello, Welcome};
-use synod_transport::{CloseReason, StreamError, bind_client, connect, explain_connection_error, receive, send};
+use synod_transport::{
+    CloseReason, LineError, StreamError, bind_client, connect, explain_connection_error, receive, send,
+};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -20,6 +21,7 @@ use super::backoff::Backoff;
 use super::job::{Job, JobEvent, Product};
 use super::talk::{Talk, TalkEnd};
 use crate::data::SiteData;
+use crate::enrol::{RenewError, Wallet};
 use crate::keep::StateFolder;
 use crate::train::Trainer;
 use crate::work::Work;
@@ -37,8 +39,8 @@ pub type Loader = Arc<dyn Fn(&str, &SiteName) -> Result<(Arc<Plan>, Loaded), Str
 
 /// How to take part.
 pub struct SessionOptions {
-    /// The site's identity.
-    pub identity: Identity,
+    /// The site's identity, which is renewed on the way.
+    pub wallet: Arc<Wallet>,
     /// The coordinator, as `host:port`.
     pub coordinator: String,
     /// This program's release, for the other side's eyes.
@@ -184,7 +186,7 @@ pub async fn run(
 }
 
 async fn take_part(state: &mut State, interrupt: impl Future<Output = ()> + Send) -> Result<Finish, SessionError> {
-    let spread = state.options.identity.name().client_id().0[0];
+    let spread = state.options.wallet.identity().name().client_id().0[0];
     let mut backoff = Backoff::new(spread);
     let mut interrupt = std::pin::pin!(interrupt);
     let mut lost_since = Instant::now();
@@ -227,6 +229,14 @@ enum Attempt {
 
 async fn attempt(state: &mut State) -> Attempt {
     let address = state.options.coordinator.clone();
+    if let Err(error) = state.options.wallet.revive(&address).await {
+        let reason = error.to_string();
+        return match error {
+            RenewError::Line(LineError::Refused(_)) => Attempt::Fatal(SessionError::Refused { address, reason }),
+            RenewError::Line(_) => Attempt::Unreached(reason),
+            _ => Attempt::Fatal(SessionError::Refused { address, reason }),
+        };
+    }
     let connection = match reach(state, &address).await {
         Ok(connection) => connection,
         Err(attempt) => return attempt,
@@ -246,12 +256,15 @@ async fn attempt(state: &mut State) -> Attempt {
         let _ = timeout(Duration::from_secs(2), connection.closed()).await;
         return Attempt::Fatal(SessionError::Unfit(reason));
     }
+    let (wallet, line) = (Arc::clone(&state.options.wallet), connection.clone());
+    // Ends with the connection.
+    tokio::spawn(async move { wallet.keep_fresh(line).await });
     let end = Talk::new(state, connection.clone(), up).run(down).await;
     drop(closing);
     match end {
         TalkEnd::Finished(f) => Attempt::Finished(Finish { completed: f.completed, reason: f.reason, model: f.model }),
         TalkEnd::Lost(reason) => match close_reason(&connection) {
-            Some(CloseReason::Replaced | CloseReason::Role) => {
+            Some(CloseReason::Replaced | CloseReason::Role | CloseReason::Expelled) => {
                 Attempt::Fatal(SessionError::Refused { address, reason })
             }
             _ => Attempt::Lost(reason),
@@ -277,7 +290,7 @@ async fn reach(state: &mut State, address: &str) -> Result<quinn::Connection, At
     let unreached = |e: synod_transport::EndpointError| Attempt::Unreached(e.to_string());
     let endpoint = bind_client(remote).map_err(unreached)?;
     state.endpoint = Some(endpoint.clone());
-    let connecting = match connect(&endpoint, &state.options.identity, remote) {
+    let connecting = match connect(&endpoint, &state.options.wallet.identity(), remote) {
         Ok(connecting) => connecting,
         Err(error @ synod_transport::EndpointError::Tls(_)) => {
             return Err(Attempt::Fatal(SessionError::Refused {
@@ -302,9 +315,9 @@ fn ended(error: &quinn::ConnectionError, address: &str) -> Attempt {
         quinn::ConnectionError::ConnectionClosed(c) => synod_certs::alert_of_quic_code(c.error_code.into()),
         _ => None,
     };
-    let role =
-        matches!(error, quinn::ConnectionError::ApplicationClosed(c) if c.error_code == CloseReason::Role.code());
-    if alert.is_some() || role {
+    let unwanted = matches!(error, quinn::ConnectionError::ApplicationClosed(c)
+        if matches!(CloseReason::from_code(c.error_code), Some(CloseReason::Role | CloseReason::Expelled)));
+    if alert.is_some() || unwanted {
         Attempt::Fatal(SessionError::Refused { address: address.to_owned(), reason })
     } else {
         Attempt::Unreached(reason)

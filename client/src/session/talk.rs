@@ -179,7 +179,7 @@ impl<'a> Talk<'a> {
     }
 
     fn tell_refused(&self, key: JobKey, reason: String) {
-        let site = self.state.options.identity.name().clone();
+        let site = self.state.options.wallet.identity().name().clone();
         (self.state.watch)(SiteEvent::Refused(LeftOut { site, reason }, key.round));
     }
 
