@@ -55,11 +55,8 @@ pub(crate) fn run(args: &ServeArgs, quiet: bool) -> Outcome {
         state: State::default(),
         pool: BufferPool::new(trainer.layout().len(), IDLE_BUFFERS),
     };
-    let options = ServeOptions {
-        members: Members::Certified(Arc::new(identity)),
-        listen: args.listen,
-        release: env!("CARGO_PKG_VERSION").to_owned(),
-    };
+    let options =
+        ServeOptions { members: members.clone(), listen: args.listen, release: env!("CARGO_PKG_VERSION").to_owned() };
     let host = Arc::new(RunHost { folder: Arc::clone(&folder), central });
     let listening = |address: std::net::SocketAddr| {
         if let Members::Of(office) = &members

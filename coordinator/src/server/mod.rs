@@ -12,6 +12,8 @@
 
 mod connection;
 mod enrolment;
+#[cfg(test)]
+mod enrolment_tests;
 mod host;
 mod serve;
 
