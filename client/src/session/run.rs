@@ -260,10 +260,12 @@ async fn attempt(state: &mut State) -> Attempt {
     // Ends with the connection.
     tokio::spawn(async move { wallet.keep_fresh(line).await });
     let end = Talk::new(state, connection.clone(), up).run(down).await;
+    // Closing on this side puts its own reason in the place of the other side's.
+    let told = close_reason(&connection);
     drop(closing);
     match end {
         TalkEnd::Finished(f) => Attempt::Finished(Finish { completed: f.completed, reason: f.reason, model: f.model }),
-        TalkEnd::Lost(reason) => match close_reason(&connection) {
+        TalkEnd::Lost(reason) => match told {
             Some(CloseReason::Replaced | CloseReason::Role | CloseReason::Expelled) => {
                 Attempt::Fatal(SessionError::Refused { address, reason })
             }
