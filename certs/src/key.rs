@@ -7,6 +7,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use aws_lc_rs::hmac;
 use pem::Pem;
 use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256, PublicKeyData};
 use rustls::pki_types::pem::PemObject;
@@ -35,6 +36,15 @@ impl SecretKey {
         let text = Zeroizing::new(pem::encode(&block));
         block.into_contents().zeroize();
         text
+    }
+
+    /// HMAC-SHA-256 of `context` under this key.
+    pub(crate) fn derive(&self, context: &[u8]) -> Zeroizing<[u8; 32]> {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, self.0.serialized_der());
+        let mut secret = Zeroizing::new([0; 32]);
+        // A tag of SHA-256 has as many bytes.
+        secret.iter_mut().zip(hmac::sign(&key, context).as_ref()).for_each(|(to, from)| *to = *from);
+        secret
     }
 
     /// For signing requests and certificates.
@@ -75,6 +85,15 @@ mod tests {
         let key = SecretKey::generate().unwrap();
         let again = SecretKey::from_pem(key.to_pem().as_bytes()).unwrap();
         assert_eq!(key.public_key_info(), again.public_key_info());
+    }
+
+    #[test]
+    fn derived_secrets_are_stable_and_differ_by_key_and_use() {
+        let (key, other) = (SecretKey::generate().unwrap(), SecretKey::generate().unwrap());
+        let again = SecretKey::from_pem(key.to_pem().as_bytes()).unwrap();
+        assert_eq!(key.derive(b"a"), again.derive(b"a"));
+        assert_ne!(key.derive(b"a"), key.derive(b"b"));
+        assert_ne!(key.derive(b"a"), other.derive(b"a"));
     }
 
     #[test]
