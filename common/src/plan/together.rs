@@ -2,9 +2,9 @@
 
 use super::closed_form::check_closed_form;
 use super::data::{DIGIT_ATTRIBUTES, Fit, Normalise, Source};
-use super::federation::{Attack, Partition};
 use super::reader::Problems;
 use super::resolved::Plan;
+use super::simulation::{Attack, Partition};
 use super::strategy::{Strategy, Weighting};
 use super::task::Task;
 use super::train::{Model, Optimiser};
