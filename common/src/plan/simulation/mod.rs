@@ -2,8 +2,13 @@
 
 mod attack;
 mod partition;
+mod partition_options;
 mod section;
+mod shift;
 
 pub use attack::Attack;
-pub use partition::Partition;
+pub use partition::{ColumnOrder, Deal, Partition, Property, Remainder};
 pub use section::Simulation;
+pub use shift::{
+    Concept, Contrast, InputNoise, LabelNoise, LabelNoiseKind, LongTail, Rotation, Scanner, Shift, Spread, Unlabelled,
+};
