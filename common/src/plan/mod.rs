@@ -15,6 +15,7 @@ mod federation;
 mod personal;
 mod reader;
 mod resolved;
+mod round;
 mod strategies;
 mod strategy;
 mod task;
@@ -29,10 +30,11 @@ pub use data::{
     COLUMNS_MAX, CsvSource, DIGIT_ATTRIBUTES, DataPlan, Fit, INPUT_VALUES_MAX, IdxSource, Normalise, NpzSource,
     OnMissing, Source,
 };
-pub use federation::{Attack, Evaluate, OnTooFew, Partition, RoundPlan, SITES_MAX, Screening, Simulation};
+pub use federation::{Attack, Evaluate, Partition, SITES_MAX, Screening, Simulation};
 pub use personal::{BlockRule, FineTune, Moves, Personal};
 pub use reader::Problem;
 pub use resolved::{AnyLoss, Catalogue, PLAN_BYTES_MAX, Plan, PlanError, Refusal};
+pub use round::{Arrival, Count, Evaluation, OnTooFew, RoundPlan, Time, TimeMax, Updates};
 pub use strategies::{OptionInfo, STRATEGIES, StrategyFamily, StrategyInfo};
 pub use strategy::{DirectionLength, Orientation, PrincipalGradient, Scope, StepNorm, Strategy, Weighting};
 pub use task::{Better, CLASSES_MAX, Headline, LABELS_MAX, OUTPUTS_MAX, Task};

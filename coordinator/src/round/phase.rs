@@ -29,6 +29,7 @@ pub(super) enum Phase {
 
 #[derive(Debug)]
 pub(super) struct Assembling {
+    pub(super) not_before: Millis,
     pub(super) until: Millis,
 }
 
@@ -38,7 +39,11 @@ pub(super) struct Gathering {
     pub(super) round: RoundId,
     pub(super) attempt: u32,
     pub(super) opened: Millis,
+    /// It does not close before.
+    pub(super) not_before: Millis,
     pub(super) deadline: Millis,
+    /// Whether it stays open because it has too few updates: sites that come now take part.
+    pub(super) extended: bool,
     /// When the round had enough updates.
     pub(super) enough_at: Option<Millis>,
     pub(super) updates_min: usize,
@@ -66,6 +71,11 @@ pub(super) enum MemberState {
 }
 
 impl Gathering {
+    /// Members that are not out.
+    pub(super) fn in_play(&self) -> usize {
+        self.members.values().filter(|m| !matches!(m.state, MemberState::Out { .. })).count()
+    }
+
     /// Members whose update may still come.
     pub(super) fn pending(&self) -> usize {
         let may_come = |m: &&Member| matches!(m.state, MemberState::Working | MemberState::Away { .. });

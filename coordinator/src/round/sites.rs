@@ -39,6 +39,8 @@ impl Run {
                 {
                     member.state = MemberState::Working;
                     self.send(site, round, TaskKind::Train, deadline, out);
+                } else if gathering.extended {
+                    self.admit(&mut gathering, site, out);
                 }
                 Phase::Gathering(gathering)
             }
@@ -99,7 +101,7 @@ impl Run {
             layout: &self.layout,
             layout_digest: self.layout_digest,
         };
-        let id = site.client_id();
+        let (id, updates) = (site.client_id(), gathering.updates());
         let Some(member) = gathering.members.get_mut(&id) else {
             let reason = format!(
                 "the site is not in the cohort of round {}; it will be asked when it is its turn",
@@ -118,6 +120,14 @@ impl Run {
                 let reason = format!("the site is out of round {named}: {reason}");
                 refuse(site, named, &reason, out);
                 Phase::Gathering(gathering)
+            }
+            (_, Ok(_)) if self.plan.round.updates.count.is_full(updates) => {
+                let reason = format!(
+                    "round {named} takes {updates} updates and has them; this one came after them and is not counted, nothing is to be done"
+                );
+                member.state = MemberState::Out { reason: reason.clone() };
+                refuse(site, named, &reason, out);
+                self.try_close(gathering, now, out)
             }
             (_, Ok(passed)) => self.count(gathering, now, site, passed, received.update, out),
             (_, Err(reason)) => {

@@ -81,7 +81,7 @@ pub async fn serve(
         pool: setup.pool.clone(),
         uploads: Semaphore::new(UPLOADS_MAX),
         inputs: inputs.clone(),
-        prepare_max: setup.plan.round.arrive_max.to_duration(),
+        prepare_max: setup.plan.round.arrival.time.max.to_duration(),
     });
     let accepting = tokio::spawn(accept(endpoint.clone(), accept_config(&options.identity)?, shared));
     listening(address);
