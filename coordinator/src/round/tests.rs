@@ -117,13 +117,13 @@ pub(super) fn refusal(actions: &[Action]) -> &str {
     }
 }
 
-fn tasks(actions: &[Action]) -> Vec<(String, TaskKind)> {
+pub(super) fn tasks(actions: &[Action]) -> Vec<(String, TaskKind)> {
     let task =
         |a: &Action| if let Action::Send { site, task } = a { Some((site.to_string(), task.kind)) } else { None };
     actions.iter().filter_map(task).collect()
 }
 
-fn closed(actions: &[Action]) -> bool {
+pub(super) fn closed(actions: &[Action]) -> bool {
     actions.iter().any(|a| matches!(a, Action::Commit { .. }))
 }
 
