@@ -9,4 +9,6 @@ mod stream;
 
 pub use close::{CloseReason, explain_connection_error};
 pub use endpoint::{EndpointError, accept_config, bind_client, bind_server, connect};
-pub use stream::{StreamError, receive, receive_body, receive_header, receive_values, send, send_values};
+pub use stream::{
+    StreamError, receive, receive_body, receive_header, receive_values, send, send_values, send_vectors_from,
+};

@@ -12,11 +12,12 @@ use synod_common::event::{EventSink, Outcome};
 use synod_common::ids::SiteName;
 use synod_common::wire::{Answer, Finished, shorten};
 use synod_transport::{CloseReason, EndpointError, accept_config, bind_server};
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::connection::{Outgoing, Shared, run as run_connection};
 use super::host::Host;
+use super::uploads::{Pace, Uploads};
 use super::{CONNECTIONS_MAX, UPLOADS_MAX};
 use crate::round::{Action, Ended, Event, Machine, Millis, Record, Setup};
 
@@ -72,6 +73,7 @@ pub async fn serve(
     let endpoint = bind_server(&options.identity, options.listen)?;
     let address = endpoint.local_addr().unwrap_or(options.listen);
     let (inputs, inbox) = mpsc::channel(INPUTS_MAX);
+    let uploads = Arc::new(Uploads::new(UPLOADS_MAX, Pace::default()));
     let shared = Arc::new(Shared {
         release: options.release,
         plan_text: setup.plan.to_toml(),
@@ -79,7 +81,7 @@ pub async fn serve(
         layout: setup.layout.digest(),
         has_control: setup.plan.train.algorithm.has_control(),
         pool: setup.pool.clone(),
-        uploads: Semaphore::new(UPLOADS_MAX),
+        uploads: Arc::clone(&uploads),
         inputs: inputs.clone(),
         prepare_max: setup.plan.round.arrive_max.to_duration(),
     });
@@ -91,6 +93,7 @@ pub async fn serve(
         host,
         sink,
         inputs,
+        uploads,
         sites: HashMap::new(),
         answers: HashMap::new(),
         wake_at: None,
@@ -141,6 +144,7 @@ struct MainLoop {
     host: Arc<dyn Host>,
     sink: Arc<dyn EventSink>,
     inputs: mpsc::Sender<Input>,
+    uploads: Arc<Uploads>,
     sites: HashMap<SiteName, SiteHandle>,
     answers: HashMap<SiteName, oneshot::Sender<Answer>>,
     wake_at: Option<Instant>,
@@ -247,7 +251,10 @@ impl MainLoop {
                 });
             }
             Action::WakeAt(at) => self.wake_at = Some(self.started + Duration::from_millis(at.0)),
-            Action::Publish(event) => self.sink.publish(&event),
+            Action::Publish(event) => {
+                self.uploads.hear(&event);
+                self.sink.publish(&event);
+            }
             Action::Finish { outcome, model } => self.ended = Some(Ended { outcome, model }),
         }
     }
