@@ -154,7 +154,7 @@ async fn an_upload_that_broke_off_goes_on_over_the_next_connection() {
     site.send_header(&mut up).await;
     site.send_part(&mut up, 0, HALF).await;
     up.finish().unwrap();
-    assert_eq!(down.read_to_end(1).await.unwrap(), [], "no answer to half an update");
+    assert!(down.read_to_end(1).await.unwrap().is_empty(), "no answer to half an update");
     site.connection.close(CloseReason::Leaving.code(), b"");
     let site = run.join().await;
     let (mut up, mut down, grant) = site.offer().await;
