@@ -353,14 +353,18 @@ pub(crate) struct ClientArgs {
     /// a rehearsal with real processes.
     #[arg(long)]
     pub(crate) rehearse: bool,
-    /// Where this site keeps what it must remember between rounds, which some algorithms need [default: state, in the
-    /// identity folder].
+    /// Where this site keeps what it must not lose: the work in hand, and what some algorithms remember between rounds
+    /// [default: state, in the identity folder].
     #[arg(long, env = "SYNOD_STATE", value_name = "DIR")]
     pub(crate) state: Option<PathBuf>,
     /// The device that trains: auto, cpu, wgpu:N, cuda:N.
     #[arg(long, default_value = "auto")]
     pub(crate) device: DeviceChoice,
-    /// How long to try to reach the coordinator before giving up, like 30s or 2h.
+    /// How often the progress of a training is kept; after a crash, the same command goes on from there.
+    #[arg(long, default_value = "1m", value_parser = humantime::parse_duration, value_name = "TIME")]
+    pub(crate) keep_every: Duration,
+    /// How long to try to reach the coordinator before giving up, like 30s or 2h. With a task in hand at least until the
+    /// task's time is over.
     #[arg(long, default_value = "10m", value_parser = humantime::parse_duration)]
     pub(crate) patience: Duration,
 }
