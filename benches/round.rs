@@ -39,7 +39,7 @@ fn plan(clients: usize, rounds: u32, strategy: &str) -> Arc<Plan> {
     let text = format!(
         "rounds = {rounds}\nmodel = \"cnn\"\n[task.classification]\nclasses = 10\n[data]\nholdout = 0.0\ntest_fraction = 0.0\n\
          [data.source.idx]\nimages = \"x\"\nlabels = \"y\"\nshape = [1, 28, 28]\n[train]\nepochs = 0\n{strategy}\
-         [round]\nsites_min = {clients}\n[evaluate]\ncentral_every = 0\nsite_every = 0\n[simulation]\nclients = {clients}\n"
+         [round]\narrival.count.min = {clients}\n[evaluate]\ncentral_every = 0\nsite_every = 0\n[simulation]\nclients = {clients}\n"
     );
     Arc::new(Plan::read(&text, &Zoo).expect("the plan is good"))
 }

@@ -35,7 +35,7 @@ fn layout(parameters: usize) -> Layout {
 
 fn setup(parameters: usize) -> Setup {
     let text = format!(
-        "rounds = 2\nmodel = \"logistic\"\n[task.classification]\nclasses = 2\n[data]\nsource = \"digits\"\n[round]\nsites_min = {SITES}\n"
+        "rounds = 2\nmodel = \"logistic\"\n[task.classification]\nclasses = 2\n[data]\nsource = \"digits\"\n[round]\narrival.count.min = {SITES}\n"
     );
     Setup {
         plan: Arc::new(Plan::read(&text, &AnyLoss).expect("the plan is good")),

@@ -69,7 +69,7 @@ pub(crate) fn run(args: &ServeArgs, quiet: bool) -> Outcome {
         if json {
             out::json(&serde_json::json!({ "event": "listening", "address": address }));
         }
-        display.say(format!("listening on {address} (UDP), waiting for {} sites", plan.round.sites_min));
+        display.say(format!("listening on {address} (UDP), waiting for {} sites", plan.round.arrival.count.min));
     };
     let runtime = stop::runtime()?;
     let interrupt = stop::signal("the model of the last finished round and the updates of the open one are saved");

@@ -98,6 +98,9 @@ impl Replay {
             Entry::SiteJoined { site } => {
                 self.known.insert(site);
             }
+            Entry::RoundOpened(opened) if self.is_open(opened.round, opened.attempt) => {
+                self.open.iter_mut().for_each(|open| open.opened = opened.clone());
+            }
             Entry::RoundOpened(opened) => {
                 self.follows(opened.round)?;
                 released = self.close_round();
@@ -142,6 +145,11 @@ impl Replay {
     fn follows(&self, round: RoundId) -> Result<(), String> {
         let last = self.round();
         if round == last.next() { Ok(()) } else { Err(format!("round {round} follows round {last}")) }
+    }
+
+    fn is_open(&self, round: RoundId, attempt: u32) -> bool {
+        self.ended.is_none()
+            && self.open.as_ref().is_some_and(|open| (open.opened.round, open.opened.attempt) == (round, attempt))
     }
 
     fn member(&mut self, round: RoundId, attempt: u32, site: &SiteName) -> Result<&mut Open, String> {

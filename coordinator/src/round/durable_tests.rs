@@ -46,7 +46,8 @@ fn an_update_counts_and_is_acknowledged_when_it_is_durable() {
 
 #[test]
 fn a_round_does_not_close_over_an_update_that_is_being_written() {
-    let mut rig = Rig::new("[round]\nupdates_min = 1\ntime_max = \"10s\"\ngrace = \"1s\"\n", &["a", "b"]);
+    let mut rig =
+        Rig::new("[round]\nupdates.count.min = 1\nupdates.time.max = \"10s\"\nupdates.grace = \"1s\"\n", &["a", "b"]);
     rig.update("a", 1, 5, &[1.0, 1.0]);
     let record = rig.arrives("b", &[3.0, 1.0]);
     rig.now = Millis(11_000);
@@ -84,7 +85,7 @@ fn a_journal_that_fails_refuses_the_update_and_ends_the_run_with_what_is_durable
 
 #[test]
 fn the_end_is_said_when_it_is_durable() {
-    let mut rig = Rig::new("[round]\nsites_min = 3\narrive_max = \"5s\"\n", &["a"]);
+    let mut rig = Rig::new("[round]\narrival.count.min = 3\narrival.time.max = \"5s\"\n", &["a"]);
     rig.now = Millis(5_000);
     let mut actions = rig.raw(Event::Tick);
     assert!(rig.machine.outcome().is_none());
@@ -99,7 +100,8 @@ fn the_end_is_said_when_it_is_durable() {
 /// Updates of a round that is tried again are of no use in the next try, neither now nor after a crash.
 #[test]
 fn a_record_of_an_earlier_attempt_counts_nowhere() {
-    let mut rig = Rig::new("[round]\non_too_few = \"retry\"\nretries_max = 1\ntime_max = \"1s\"\n", &["a", "b"]);
+    let mut rig =
+        Rig::new("[round]\nupdates.on_too_few = { retry = { times = 1 } }\nupdates.time.max = \"1s\"\n", &["a", "b"]);
     rig.update("a", 1, 5, &[1.0, 1.0]);
     rig.now = Millis(1_000);
     rig.raw(Event::Tick);

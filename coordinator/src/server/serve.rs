@@ -86,7 +86,7 @@ pub async fn serve(
         pool: setup.pool.clone(),
         uploads: Semaphore::new(UPLOADS_MAX),
         inputs: inputs.clone(),
-        prepare_max: setup.plan.round.arrive_max.to_duration(),
+        prepare_max: setup.plan.round.arrival.time.max.to_duration(),
     });
     let machine = tokio::task::block_in_place(|| journal.machine(setup))?;
     let tell = inputs.clone();
