@@ -16,6 +16,7 @@ mod personal;
 mod reader;
 mod resolved;
 mod round;
+mod staleness;
 mod strategies;
 mod strategy;
 mod task;
@@ -34,7 +35,8 @@ pub use federation::{Attack, Evaluate, Partition, SITES_MAX, Screening, Simulati
 pub use personal::{BlockRule, FineTune, Moves, Personal};
 pub use reader::Problem;
 pub use resolved::{AnyLoss, Catalogue, PLAN_BYTES_MAX, Plan, PlanError, Refusal};
-pub use round::{Arrival, Count, Evaluation, OnTooFew, RoundPlan, Time, TimeMax, Updates};
+pub use round::{Arrival, Async, Count, Evaluation, Late, OnTooFew, RoundPlan, Time, TimeMax, Updates};
+pub use staleness::Staleness;
 pub use strategies::{OptionInfo, STRATEGIES, StrategyFamily, StrategyInfo};
 pub use strategy::{DirectionLength, Orientation, PrincipalGradient, Scope, StepNorm, Strategy, Weighting};
 pub use task::{Better, CLASSES_MAX, Headline, LABELS_MAX, OUTPUTS_MAX, Task};
