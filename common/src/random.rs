@@ -31,6 +31,12 @@ pub enum Purpose {
     Pace,
     /// Which sites of a simulation are hostile, and what they draw.
     Attack,
+    /// How the inputs of a simulated site look.
+    Shift,
+    /// Which labels of a simulated site are wrong, permuted or missing.
+    Labels,
+    /// Which samples of a rare class a simulation keeps.
+    LongTail,
 }
 
 impl Purpose {
@@ -45,6 +51,9 @@ impl Purpose {
             Self::Personal => "personal",
             Self::Pace => "pace",
             Self::Attack => "attack",
+            Self::Shift => "shift",
+            Self::Labels => "labels",
+            Self::LongTail => "long tail",
             Self::Views => "views",
         }
     }

@@ -6,30 +6,13 @@ use synod_common::event::{Outcome, RunEvent};
 use synod_common::ids::{Digest, RoundId, SiteName};
 use synod_common::metrics::Metrics;
 use synod_common::state::State;
+pub use synod_common::time::Millis;
 use synod_common::update::{Buffer, Update};
 use synod_common::wire::{Answer, TaskKind};
 
 use super::record::Record;
 use crate::aggregate::{AggregateError, Screened, screen};
 use crate::journal::Committed;
-
-/// A time on the run's monotonic clock, in milliseconds since the run began.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub struct Millis(pub u64);
-
-impl Millis {
-    /// `ms` later.
-    #[must_use]
-    pub fn plus(self, ms: u64) -> Self {
-        Self(self.0.saturating_add(ms))
-    }
-
-    /// Milliseconds since `earlier`.
-    #[must_use]
-    pub fn since(self, earlier: Self) -> u64 {
-        self.0.saturating_sub(earlier.0)
-    }
-}
 
 /// A global model.
 #[derive(Debug)]
