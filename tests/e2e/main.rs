@@ -10,4 +10,5 @@ mod hostile;
 mod personal;
 mod plans;
 mod rig;
+mod simulating;
 mod site_state;

@@ -35,8 +35,9 @@ pub use personal::{BlockRule, FineTune, Moves, Personal};
 pub use reader::Problem;
 pub use resolved::{AnyLoss, Catalogue, PLAN_BYTES_MAX, Plan, PlanError, Refusal};
 pub use simulation::{
-    Attack, ColumnOrder, Concept, Contrast, Deal, InputNoise, LabelNoise, LabelNoiseKind, LongTail, Partition,
-    Property, Remainder, Rotation, Scanner, Shift, Simulation, Spread, Unlabelled,
+    Arrival, Attack, Availability, ColumnOrder, Concept, Contrast, Deal, Drift, DriftKind, InputNoise, LabelNoise,
+    LabelNoiseKind, LongTail, Partition, Profile, Property, Remainder, Rotation, Scanner, Shift, Simulation, Spread,
+    Unlabelled,
 };
 pub use strategies::{OptionInfo, STRATEGIES, StrategyFamily, StrategyInfo};
 pub use strategy::{DirectionLength, Orientation, PrincipalGradient, Scope, StepNorm, Strategy, Weighting};

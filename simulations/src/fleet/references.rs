@@ -82,6 +82,11 @@ fn single(plan: &Plan) -> Plan {
     // Nothing drifts where there is one site.
     single.train.algorithm = Algorithms::default();
     single.personal = None;
+    // One place has no line, is always there and never late.
+    if let Some(simulation) = &mut single.simulation {
+        simulation.profiles.clear();
+        simulation.arrival = None;
+    }
     single.round.sites_min = 1;
     single.round.cohort = 0;
     single.round.updates_min = 0;
