@@ -40,6 +40,23 @@ pub enum RunEvent {
         /// The digest of the initial model.
         model: Digest,
     },
+    /// The coordinator was started again and the run goes on.
+    RunResumed {
+        /// [`EVENT_VERSION`].
+        version: u32,
+        /// The plan's name.
+        name: String,
+        /// The plan's digest.
+        plan: Digest,
+        /// Rounds planned.
+        rounds: u64,
+        /// The round that goes on or comes next.
+        round: RoundId,
+        /// Whose updates count in it already.
+        accepted: Vec<SiteName>,
+        /// The digest of the last committed model.
+        model: Digest,
+    },
     /// A site connected.
     SiteArrived {
         /// Who.
@@ -134,6 +151,30 @@ pub enum RunEvent {
         /// Updates it had.
         updates: u64,
         /// Updates it needs.
+        updates_min: u64,
+        /// Who is missing, and why.
+        left_out: Vec<LeftOut>,
+    },
+    /// A round has too few updates in time and stays open longer.
+    RoundExtended {
+        /// The round.
+        round: RoundId,
+        /// Updates it has.
+        updates: u64,
+        /// Updates it needs.
+        updates_min: u64,
+        /// Milliseconds until the round closes at the latest.
+        deadline_ms: u64,
+        /// Who is missing, and why.
+        left_out: Vec<LeftOut>,
+    },
+    /// A round has too few updates in time and closes with those it has, as the plan allows.
+    RoundShrunk {
+        /// The round.
+        round: RoundId,
+        /// Updates it has.
+        updates: u64,
+        /// Updates it should have had.
         updates_min: u64,
         /// Who is missing, and why.
         left_out: Vec<LeftOut>,

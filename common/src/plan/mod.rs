@@ -15,6 +15,7 @@ mod federation;
 mod personal;
 mod reader;
 mod resolved;
+mod round;
 mod simulation;
 mod strategies;
 mod strategy;
@@ -30,14 +31,15 @@ pub use data::{
     COLUMNS_MAX, CsvSource, DIGIT_ATTRIBUTES, DataPlan, Fit, INPUT_VALUES_MAX, IdxSource, Normalise, NpzSource,
     OnMissing, Source,
 };
-pub use federation::{Evaluate, OnTooFew, RoundPlan, SITES_MAX, Screening};
+pub use federation::{Evaluate, SITES_MAX, Screening};
 pub use personal::{BlockRule, FineTune, Moves, Personal};
 pub use reader::Problem;
 pub use resolved::{AnyLoss, Catalogue, PLAN_BYTES_MAX, Plan, PlanError, Refusal};
+pub use round::{Arrival, Count, Evaluation, OnTooFew, RoundPlan, Time, TimeMax, Updates};
 pub use simulation::{
-    Arrival, Attack, Availability, ColumnOrder, Concept, Contrast, Deal, Drift, DriftKind, InputNoise, LabelNoise,
-    LabelNoiseKind, LongTail, Partition, Profile, Property, Remainder, Rotation, Scanner, Shift, Simulation, Spread,
-    Unlabelled,
+    Attack, Availability, ColumnOrder, Concept, Contrast, Deal, Drift, DriftKind, InputNoise, LabelNoise,
+    LabelNoiseKind, LongTail, Partition, Profile, Property, Remainder, Rotation, Scanner, Shift, Simulation,
+    SiteArrival, Spread, Unlabelled,
 };
 pub use strategies::{OptionInfo, STRATEGIES, StrategyFamily, StrategyInfo};
 pub use strategy::{DirectionLength, Orientation, PrincipalGradient, Scope, StepNorm, Strategy, Weighting};

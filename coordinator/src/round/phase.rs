@@ -23,12 +23,15 @@ pub(super) enum Phase {
     Committing(Committing),
     /// Sites measure the final model.
     FinalEvaluation(FinalEvaluation),
+    /// How the run ended is being written.
+    Ending(Outcome),
     /// Over.
     Done(Outcome),
 }
 
 #[derive(Debug)]
 pub(super) struct Assembling {
+    pub(super) not_before: Millis,
     pub(super) until: Millis,
 }
 
@@ -38,7 +41,11 @@ pub(super) struct Gathering {
     pub(super) round: RoundId,
     pub(super) attempt: u32,
     pub(super) opened: Millis,
+    /// It does not close before.
+    pub(super) not_before: Millis,
     pub(super) deadline: Millis,
+    /// Whether it stays open because it has too few updates: sites that come now take part.
+    pub(super) extended: bool,
     /// When the round had enough updates.
     pub(super) enough_at: Option<Millis>,
     pub(super) updates_min: usize,
@@ -61,15 +68,35 @@ pub(super) enum MemberState {
     Away { reason: String },
     /// It will send nothing that counts in this round.
     Out { reason: String },
+    /// Its update passed and is being written; it counts once it is durable.
+    Writing,
     /// Its update counts.
     Counted,
 }
 
 impl Gathering {
+    /// Members that are not out.
+    pub(super) fn in_play(&self) -> usize {
+        self.members.values().filter(|m| !matches!(m.state, MemberState::Out { .. })).count()
+    }
+
     /// Members whose update may still come.
     pub(super) fn pending(&self) -> usize {
-        let may_come = |m: &&Member| matches!(m.state, MemberState::Working | MemberState::Away { .. });
+        let may_come =
+            |m: &&Member| matches!(m.state, MemberState::Working | MemberState::Away { .. } | MemberState::Writing);
         self.members.values().filter(may_come).count()
+    }
+
+    /// Whether updates are on their way to the journal. A round does not close over them: once they are durable they count,
+    /// in this life of the coordinator and in the next.
+    pub(super) fn is_writing(&self) -> bool {
+        self.members.values().any(|m| matches!(m.state, MemberState::Writing))
+    }
+
+    /// Updates that count, or will once they are written.
+    pub(super) fn taken(&self) -> usize {
+        let writing = self.members.values().filter(|m| matches!(m.state, MemberState::Writing)).count();
+        self.updates() + writing
     }
 
     /// Updates that count so far.
@@ -93,7 +120,7 @@ impl Gathering {
             .values()
             .filter_map(|m| {
                 let reason = match &m.state {
-                    MemberState::Working => format!("no update after {seconds:.1} s"),
+                    MemberState::Working | MemberState::Writing => format!("no update after {seconds:.1} s"),
                     MemberState::Away { reason } => format!("not connected: {reason}"),
                     MemberState::Out { reason } => reason.clone(),
                     MemberState::Counted => return None,

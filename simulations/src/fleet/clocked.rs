@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use synod_common::event::RunEvent;
 use synod_common::ids::{RoundId, SiteName};
+use synod_common::plan::OnTooFew;
 use synod_common::wire::TaskKind;
 use synod_coordinator::round::{Action, Ended, Event, Machine, Millis, ModelVersion, OutTask, Received, Setup};
 
@@ -99,7 +100,8 @@ impl Fleet<'_> {
                     Some(Action::EvaluateCentrally { model }) => clocked.measure(model),
                     Some(Action::WakeAt(at)) => wake_at = Some(at),
                     Some(Action::Finish { outcome, model }) => return Ended { outcome, model },
-                    Some(Action::Commit { .. } | Action::Publish(_) | Action::Answer { .. }) | None => {}
+                    Some(Action::Journal(_) | Action::Commit { .. } | Action::Publish(_) | Action::Answer { .. })
+                    | None => {}
                 }
             }
         }
@@ -181,7 +183,7 @@ impl<'a> Clocked<'a> {
             Due::Answer(ticket) => {
                 let of = self.tickets.get(&ticket)?;
                 let counts = of.task.kind == TaskKind::Evaluate || of.task.round == self.open;
-                if !counts || of.due > of.task.deadline {
+                if !counts || of.due > self.last_moment(&of.task) {
                     self.take(ticket);
                     return None;
                 }
@@ -267,7 +269,7 @@ impl<'a> Clocked<'a> {
                 let due = self.now.plus(after);
                 self.at(due, Due::Answer(ticket));
                 // One that is late is known to be: nothing is computed for it.
-                if due <= task.deadline {
+                if due <= self.last_moment(&task) {
                     self.unstarted.insert((due, ticket));
                 }
                 (due, work)
@@ -307,9 +309,17 @@ impl<'a> Clocked<'a> {
     fn take(&mut self, ticket: u64) {
         let Some(of) = self.tickets.remove(&ticket) else { return };
         self.places[of.place].ticket = None;
-        let never_started = self.unstarted.remove(&(of.due, ticket)) || of.due > of.task.deadline;
+        let never_started = self.unstarted.remove(&(of.due, ticket)) || of.due > self.last_moment(&of.task);
         if !never_started && self.answers.remove(&ticket).is_none() {
             self.abandoned.insert(ticket);
+        }
+    }
+
+    /// The last moment at which the answer to a task may count.
+    fn last_moment(&self, task: &OutTask) -> Millis {
+        match self.fleet.plan.round.updates.on_too_few {
+            OnTooFew::Wait { longer } => task.deadline.plus(longer.as_millis()),
+            OnTooFew::Stop | OnTooFew::Retry { .. } | OnTooFew::Shrink { .. } => task.deadline,
         }
     }
 

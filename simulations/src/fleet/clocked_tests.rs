@@ -43,7 +43,7 @@ fn rounds_of(plan: Arc<Plan>, rounds: u32) -> Arc<Plan> {
     Arc::new(plan)
 }
 
-const FAST_AND_SLOW: &str = "[round]\ntime_max = \"30s\"\nupdates_min = 2\nsites_min = 2\ngrace = \"5s\"\n[simulation]\nclients = 4\n\
+const FAST_AND_SLOW: &str = "[round.updates]\ntime.max = \"30s\"\ncount.min = 2\ngrace = \"5s\"\n[simulation]\nclients = 4\n\
     [[simulation.profile]]\nsamples_per_second = 10.0\nlatency = \"0s\"\nshare = 3.0\n\
     [[simulation.profile]]\nname = \"slow\"\nsamples_per_second = 1.0\nlatency = \"0s\"\n";
 
@@ -73,15 +73,15 @@ fn who_is_late_on_the_clock_is_left_out_and_times_are_those_of_the_profiles() {
 
 #[test]
 fn a_round_without_grace_waits_for_the_slow_one() {
-    let text = FAST_AND_SLOW.replace("updates_min = 2\n", "").replace("grace = \"5s\"\n", "");
+    let text = FAST_AND_SLOW.replace("count.min = 2\n", "").replace("grace = \"5s\"\n", "");
     let (_, events) = clocked(&plan(&text), 2);
     let slow = |s: &&Stamped| matches!(&s.event, RunEvent::RoundCommitted { took_part, ms, .. } if took_part.len() == 4 && *ms > 20_000);
     assert_eq!(events.iter().filter(slow).count(), 2);
 }
 
 /// Everything that a profile can do at once.
-const CHAOS: &str = "[round]\ncohort = 5\ntime_max = \"2m\"\nupdates_min = 2\nsites_min = 2\ngrace = \"20s\"\non_too_few = \"retry\"\n\
-    retries_max = 50\n[simulation]\nclients = 12\n[simulation.partition.dirichlet]\nsamples_min = 2\n\
+const CHAOS: &str = "[round]\ncohort = 5\n[round.updates]\ntime.max = \"2m\"\ncount.min = 2\ngrace = \"20s\"\n\
+    on_too_few.retry.times = 50\n[simulation]\nclients = 12\n[simulation.partition.dirichlet]\nsamples_min = 2\n\
     [[simulation.profile]]\nsigma = 0.8\nsamples_per_second = 0.5\ndropout = 0.1\ncrash = 0.2\nrestart = \"10s\"\n\
     [simulation.profile.availability.markov]\non = \"5m\"\noff = \"2m\"\n\
     [[simulation.profile]]\nsamples_per_second = 20.0\nup_mbit = 0.001\n";
@@ -106,7 +106,7 @@ fn the_number_of_threads_changes_no_event_and_no_bit() {
 #[test]
 fn nights_make_a_week_of_a_few_rounds() {
     // Each night has time for a round of an hour, and who is asked in the morning is late.
-    let text = "[round]\ntime_max = \"20h\"\narrive_max = \"20h\"\nsites_min = 3\nupdates_min = 3\non_too_few = \"retry\"\n[simulation]\nclients = 4\n\
+    let text = "[round.arrival]\ncount.min = 3\n[round.updates]\ntime.max = \"20h\"\ncount.min = 3\non_too_few = \"retry\"\n[simulation]\nclients = 4\n\
         [[simulation.profile]]\nsamples_per_second = 0.005\n[simulation.profile.availability.day_night]\nfrom = 22.0\nuntil = 4.0\n";
     let plan = rounds_of(plan(text), 14);
     let (ended, events) = clocked(&plan, 2);
@@ -117,7 +117,7 @@ fn nights_make_a_week_of_a_few_rounds() {
 
 #[test]
 fn nobody_there_ends_the_run_by_the_plan() {
-    let text = "[round]\narrive_max = \"1h\"\nsites_min = 2\n[simulation]\nclients = 3\n[[simulation.profile]]\n\
+    let text = "[round.arrival]\ntime.max = \"1h\"\n[simulation]\nclients = 3\n[[simulation.profile]]\n\
         [simulation.profile.availability.day_night]\nfrom = 9.0\nuntil = 17.0\n";
     let (ended, events) = clocked(&plan(text), 1);
     assert!(matches!(ended.outcome, Outcome::Stopped { reason } if reason.contains("0 of 2 sites")));
@@ -126,7 +126,7 @@ fn nobody_there_ends_the_run_by_the_plan() {
 
 #[test]
 fn sites_come_and_go_by_rounds_with_and_without_a_clock() {
-    let arrival = "[round]\nsites_min = 2\n[simulation]\nclients = 10\n[simulation.arrival]\nlate = 0.5\nfrom = 2\nuntil = 3\nleaving = 0.2\n\
+    let arrival = "[simulation]\nclients = 10\n[simulation.arrival]\nlate = 0.5\nfrom = 2\nuntil = 3\nleaving = 0.2\n\
         leave_from = 4\n";
     let cohorts = |events: &[RunEvent]| {
         events

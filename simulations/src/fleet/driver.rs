@@ -141,6 +141,8 @@ impl Fleet<'_> {
         publish: impl FnOnce(&RunEvent),
     ) -> Option<Action> {
         match action {
+            // A simulation that is stopped begins anew: nothing of it needs to outlive it.
+            Action::Journal(record) => next.push_back(Event::Journalled(record)),
             Action::Commit { model, .. } => next.push_back(match self.host.checkpoint(&model) {
                 Ok(()) => Event::Committed { round: model.round },
                 Err(reason) => Event::CommitFailed { round: model.round, reason },
@@ -159,7 +161,7 @@ impl Fleet<'_> {
     }
 
     fn drive(&self, setup: Setup, queue: &Queue, kept: &KeptStates, inbox: &mpsc::Receiver<Delivery>) -> Ended {
-        // Everyone who is there at the start is there before the first round, as if sites_min were all of them.
+        // Everyone who is there at the start is there before the first round, as if arrival.count.min were all of them.
         let mut machine = Machine::new(setup);
         let turnover = self.turnover();
         let mut next: VecDeque<Event> = turnover.at_start().filter_map(|site| self.arrival(site)).collect();
@@ -230,7 +232,8 @@ impl Fleet<'_> {
                     }
                     Some(Action::WakeAt(at)) => wake_at = Some(at),
                     Some(Action::Finish { outcome, model }) => return Ended { outcome, model },
-                    Some(Action::Commit { .. } | Action::Publish(_) | Action::Answer { .. }) | None => {}
+                    Some(Action::Journal(_) | Action::Commit { .. } | Action::Publish(_) | Action::Answer { .. })
+                    | None => {}
                 }
             }
         }

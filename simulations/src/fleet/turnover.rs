@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use rand::seq::SliceRandom;
 use synod_common::ids::RoundId;
-use synod_common::plan::Arrival;
+use synod_common::plan::SiteArrival;
 use synod_common::random::{Purpose, run_stream};
 
 /// Who comes for which round and who is gone from which on, by positions.
@@ -17,7 +17,7 @@ pub(super) struct Turnover {
 
 impl Turnover {
     /// Draws who they are, of `sites`.
-    pub(super) fn draw(arrival: Option<&Arrival>, sites: usize, seed: u64) -> Self {
+    pub(super) fn draw(arrival: Option<&SiteArrival>, sites: usize, seed: u64) -> Self {
         let Some(arrival) = arrival else { return Self { sites, ..Self::default() } };
         let mut order: Vec<usize> = (0..sites).collect();
         order.shuffle(&mut run_stream(seed, Purpose::Arrival));
@@ -65,7 +65,7 @@ mod tests {
 
     #[test]
     fn some_come_late_others_go_and_all_are_spread_over_their_rounds() {
-        let arrival = Arrival { late: 0.4, from: 3, until: 6, leaving: 0.3, leave_from: 5, leave_until: 5 };
+        let arrival = SiteArrival { late: 0.4, from: 3, until: 6, leaving: 0.3, leave_from: 5, leave_until: 5 };
         let turnover = Turnover::draw(Some(&arrival), 10, 1);
         assert_eq!(turnover.at_start().count(), 6);
         assert_eq!([2, 3, 4, 5, 6, 7].map(|round| turnover.coming(RoundId(round)).count()), [0, 1, 1, 1, 1, 0]);
@@ -75,7 +75,7 @@ mod tests {
         let again = Turnover::draw(Some(&arrival), 10, 1);
         assert_eq!(again.leaving(RoundId(5)).collect::<Vec<_>>(), gone);
         assert_eq!(Turnover::draw(None, 4, 1).at_start().count(), 4);
-        let all = Arrival { late: 1.0, leaving: 1.0, ..arrival };
+        let all = SiteArrival { late: 1.0, leaving: 1.0, ..arrival };
         assert_eq!(Turnover::draw(Some(&all), 10, 1).at_start().count(), 0);
     }
 }

@@ -9,7 +9,7 @@ mod shift;
 
 pub use attack::Attack;
 pub use partition::{ColumnOrder, Deal, Partition, Property, Remainder};
-pub use profile::{Arrival, Availability, Drift, DriftKind, Profile};
+pub use profile::{Availability, Drift, DriftKind, Profile, SiteArrival};
 pub use section::Simulation;
 pub use shift::{
     Concept, Contrast, InputNoise, LabelNoise, LabelNoiseKind, LongTail, Rotation, Scanner, Shift, Spread, Unlabelled,

@@ -143,7 +143,7 @@ fn read_availability(s: &mut Section<'_, '_>) -> Availability {
 
 /// Sites that come later or go before the end, by rounds.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Arrival {
+pub struct SiteArrival {
     /// Share of all sites that is not there at the start, drawn from the seed.
     pub late: f64,
     /// The first round for which late sites arrive.
@@ -158,7 +158,7 @@ pub struct Arrival {
     pub leave_until: u64,
 }
 
-impl Arrival {
+impl SiteArrival {
     pub(super) fn read(mut o: Section<'_, '_>) -> Self {
         let rounds = 2..=1_000_000;
         let (from, leave_from) = (o.number("from", 2, rounds.clone()), o.number("leave_from", 2, rounds.clone()));

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::attack::{self, Attack};
 use super::partition::Partition;
 use super::partition_options;
-use super::profile::{Arrival, Drift, Profile};
+use super::profile::{Drift, Profile, SiteArrival};
 use super::shift::Shift;
 use crate::ids::SiteName;
 use crate::plan::federation::SITES_MAX;
@@ -28,7 +28,7 @@ pub struct Simulation {
     pub shift: Option<Shift>,
     /// Sites that come later or go before the end.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub arrival: Option<Arrival>,
+    pub arrival: Option<SiteArrival>,
     /// Samples that change while the run goes on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub drift: Option<Drift>,
@@ -74,7 +74,7 @@ impl Simulation {
             s.problem("names", format!("the name {twice} is used twice"), None);
         }
         let shift = s.section("shift").map(Shift::read);
-        let arrival = s.section("arrival").map(Arrival::read);
+        let arrival = s.section("arrival").map(SiteArrival::read);
         let drift = s.section("drift").and_then(Drift::read);
         let attack = attack::read(&mut s);
         let profiles = Profile::read_all(&mut s);
