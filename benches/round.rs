@@ -24,7 +24,7 @@ use synod_common::state::State;
 use synod_common::update::BufferPool;
 use synod_coordinator::journal::{Journal, Keep};
 use synod_coordinator::round::Setup;
-use synod_coordinator::server::{NoHost, ServeOptions, serve};
+use synod_coordinator::server::{Members, NoHost, ServeOptions, serve};
 use synod_simulations::fleet::{Fleet, FleetOptions, Population};
 
 #[global_allocator]
@@ -139,7 +139,7 @@ fn loopback(clients: usize, strategy: &str) -> f64 {
     runtime.block_on(async {
         let (told, address) = tokio::sync::oneshot::channel();
         let options = ServeOptions {
-            identity: identity(&made.coordinator),
+            members: Members::Certified(Arc::new(identity(&made.coordinator))),
             listen: ([127, 0, 0, 1], 0).into(),
             release: "bench".into(),
         };

@@ -63,7 +63,11 @@ pub(crate) fn run(args: &ServeArgs, quiet: bool) -> Outcome {
         state: State::default(),
         pool,
     };
-    let options = ServeOptions { identity, listen: args.listen, release: env!("CARGO_PKG_VERSION").to_owned() };
+    let options = ServeOptions {
+        members: Members::Certified(Arc::new(identity)),
+        listen: args.listen,
+        release: env!("CARGO_PKG_VERSION").to_owned(),
+    };
     let host = Arc::new(RunHost { folder: Arc::clone(&folder), central });
     let listening = |address: std::net::SocketAddr| {
         if json {
