@@ -48,7 +48,7 @@ fn samples(clients: usize) -> Loaded {
     let rows = clients * 10;
     let labels = (0..rows).map(|i| (i % 10) as u32).collect::<Vec<_>>();
     let dataset = Dataset::new(Inputs::U8(vec![0; rows * 784]), labels, vec![1, 28, 28]).expect("the shape is right");
-    Loaded { train: Arc::new(dataset), test: None, assignment: None, notes: Vec::new() }
+    Loaded { train: Arc::new(dataset), test: None, assignment: None, traces: Vec::new(), notes: Vec::new() }
 }
 
 /// Seconds to read `updates` updates of `len` values twice, on all cores.

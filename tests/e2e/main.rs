@@ -11,4 +11,5 @@ mod hostile;
 mod personal;
 mod plans;
 mod rig;
+mod simulating;
 mod site_state;
