@@ -12,8 +12,10 @@ mod exit;
 mod folder;
 mod golden;
 mod host;
+mod journal;
 mod losses;
 mod out;
+mod partition;
 mod plan;
 mod plan_file;
 mod serve;
@@ -55,9 +57,11 @@ pub(crate) fn run() -> ExitCode {
         Command::Demo(args) => demo::run(&args, cli.quiet),
         Command::Simulate(args) => simulate::run(&args, cli.quiet),
         Command::Compare(args) => compare::run(&args, cli.quiet),
+        Command::Partition(args) => partition::run(&args, cli.quiet, colour),
         Command::Plan(command) => plan::run(&command),
         Command::Coordinator(CoordinatorCommand::Serve(args)) => serve::run(&args, cli.quiet),
         Command::Coordinator(CoordinatorCommand::Members(command)) => enrol::members(&command),
+        Command::Journal(command) => journal::run(&command),
         Command::Client(ClientCommand::Run(args)) => client::run(args, cli.quiet),
         Command::Client(ClientCommand::Join(args)) => enrol::join(args, cli.quiet),
         Command::Client(ClientCommand::Service(command)) => enrol::service(&command),

@@ -108,7 +108,9 @@ impl Home {
 }
 
 fn long_plan(root: &Path, sites_min: u32, rounds: u32) -> PathBuf {
-    let extra = format!("[round]\nsites_min = {sites_min}\nupdates_min = 1\ntime_max = \"20s\"\ngrace = \"15s\"\n");
+    let extra = format!(
+        "[round]\narrival.count.min = {sites_min}\nupdates.count.min = 1\nupdates.time.max = \"20s\"\nupdates.grace = \"15s\"\n"
+    );
     let plan = digits_plan(root, 2, &extra);
     let text = std::fs::read_to_string(&plan).unwrap().replace("rounds = 3", &format!("rounds = {rounds}"));
     std::fs::write(&plan, text).unwrap();

@@ -5,10 +5,12 @@
 
 mod bad_input;
 mod compare;
+mod crash;
 mod enrolment;
 mod federation;
 mod hostile;
 mod personal;
 mod plans;
 mod rig;
+mod simulating;
 mod site_state;

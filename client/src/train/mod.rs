@@ -17,11 +17,13 @@ mod loss_memory;
 mod optimiser;
 mod order;
 mod personal;
+mod progress;
 mod sums;
 mod trainer;
 
 pub use crate::task::Evaluation;
 pub use error::TrainError;
+pub use progress::{KeepProgress, Watch};
 pub use trainer::{Assignment, StepReport, Trained, Trainer};
 
 #[cfg(test)]

@@ -21,6 +21,8 @@ use tokio::time::timeout;
 
 use super::{Members, NoHost, ServeOptions, serve};
 use crate::enrol::{Approval, Home, NewHome, Office, Settings};
+use crate::journal::{Journal, Keep};
+
 use crate::round::{Ended, Setup};
 
 /// Whatever takes longer hangs.
@@ -59,7 +61,7 @@ impl Rig {
         drop(Home::init(&home, &NewHome { settings, passphrase: &word, now: now() }).unwrap());
         let office = Arc::new(Office::open(&home, Some(word), system_clock(), Box::new(|_| {})).unwrap());
         let plan = "rounds = 2\nmodel = \"logistic\"\n[task.classification]\nclasses = 2\n[data]\nsource = \"digits\"\n\
-                    [round]\nsites_min = 1\nupdates_min = 1\n";
+                    [round]\narrival.count.min = 1\nupdates.on_too_few = \"retry\"\n";
         let layout = vec![BlockSpec { name: "w".into(), shape: vec![2], kind: BlockKind::Parameter }];
         let setup = Setup {
             plan: Arc::new(Plan::read(plan, &AnyLoss).unwrap()),
@@ -68,6 +70,7 @@ impl Rig {
             state: State::default(),
             pool: BufferPool::new(2, 4),
         };
+        let journal = Journal::open_folder(&folder.path().join("journal"), Keep::default()).unwrap();
         let options = ServeOptions {
             members: Members::Of(Arc::clone(&office)),
             listen: ([127, 0, 0, 1], 0).into(),
@@ -86,10 +89,9 @@ impl Rig {
         let interrupt = async move {
             let _ = stopped.await;
         };
-        let serving =
-            tokio::spawn(
-                async move { serve(options, setup, Arc::new(NoHost), sink, listening, interrupt).await.unwrap() },
-            );
+        let serving = tokio::spawn(async move {
+            serve(options, setup, journal, Arc::new(NoHost), sink, listening, interrupt).await.unwrap()
+        });
         let address = address.await.unwrap();
         Self { office, address, events, stop, serving, _folder: folder }
     }

@@ -11,14 +11,16 @@ use synod_common::event::{EventSink, Outcome};
 use synod_common::ids::SiteName;
 use synod_common::wire::{Answer, Finished, shorten};
 use synod_transport::{CloseReason, EndpointError, bind_server};
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::connection::{Outgoing, Shared, run as run_connection};
 use super::enrolment::{self, Loopback, Members};
 use super::host::Host;
+use super::uploads::{Pace, Uploads};
 use super::{CONNECTIONS_MAX, UPLOADS_MAX};
-use crate::round::{Action, Ended, Event, Machine, Millis, Setup};
+use crate::journal::{Journal, JournalError, JournalWriter, Write};
+use crate::round::{Action, Ended, Event, Machine, Millis, ResumeError, Setup};
 
 /// Inputs that wait for the main loop; past that, connections wait.
 const INPUTS_MAX: usize = 1024;
@@ -42,6 +44,9 @@ pub enum ServeError {
     /// No socket.
     #[error(transparent)]
     Endpoint(#[from] EndpointError),
+    /// The journal cannot be written, or the run in it cannot be gone on with.
+    #[error(transparent)]
+    Journal(#[from] ResumeError<JournalError>),
 }
 
 /// What the main loop is told.
@@ -57,13 +62,14 @@ pub(super) enum Input {
     Event(Event),
 }
 
-/// Serves one run until it ends. `listening` is told the address once the socket is open; `interrupt` ends the run early.
+/// Serves one run until it ends: the one in `journal`, which goes on where it was, or a new one. `listening` is told the address once the socket is open; `interrupt` ends the run early.
 ///
 /// # Errors
-/// When no socket can be opened; everything later is an [`Outcome`].
+/// When the run in the journal cannot be gone on with, or no socket can be opened; everything later is an [`Outcome`].
 pub async fn serve(
     options: ServeOptions,
     setup: Setup,
+    journal: Journal,
     host: Arc<dyn Host>,
     sink: Arc<dyn EventSink>,
     listening: impl FnOnce(SocketAddr) + Send,
@@ -73,6 +79,7 @@ pub async fn serve(
     let endpoint = bind_server(&members.identity(), members.entry(), options.listen)?;
     let address = endpoint.local_addr().unwrap_or(options.listen);
     let (inputs, inbox) = mpsc::channel(INPUTS_MAX);
+    let uploads = Arc::new(Uploads::new(UPLOADS_MAX, Pace::default()));
     let shared = Arc::new(Shared {
         release: options.release,
         plan_text: setup.plan.to_toml(),
@@ -80,25 +87,34 @@ pub async fn serve(
         layout: setup.layout.digest(),
         has_control: setup.plan.train.algorithm.has_control(),
         pool: setup.pool.clone(),
-        uploads: Semaphore::new(UPLOADS_MAX),
+        uploads: Arc::clone(&uploads),
         inputs: inputs.clone(),
-        prepare_max: setup.plan.round.arrive_max.to_duration(),
+        prepare_max: setup.plan.round.arrival.time.max.to_duration(),
         door: members.door(),
     });
+    let machine = tokio::task::block_in_place(|| journal.machine(setup))?;
+    let tell = inputs.clone();
+    let journal = JournalWriter::start(journal, move |event| {
+        // At the end of the run nobody listens any more.
+        let _ = tell.blocking_send(Input::Event(event));
+    })
+    .map_err(ResumeError::Journal)?;
     let loopback = Arc::new(Loopback::new(&members)?);
     let accepting = tokio::spawn(accept(endpoint.clone(), Arc::clone(&loopback), Arc::clone(&shared)));
     let keeping = tokio::spawn(enrolment::keep(members, endpoint.clone(), loopback, Arc::clone(&shared)));
     listening(address);
     let mut main = MainLoop {
         started: Instant::now(),
-        machine: Machine::new(setup),
+        machine,
         host,
         sink: enrolment::counting(sink, &shared),
         shared,
         inputs,
+        uploads,
         sites: HashMap::new(),
         answers: HashMap::new(),
         wake_at: None,
+        journal,
         ended: None,
     };
     main.run(inbox, interrupt).await;
@@ -106,9 +122,10 @@ pub async fn serve(
     main.say_farewell(&endpoint).await;
     accepting.abort();
     keeping.abort();
-    let ended =
-        ended.unwrap_or_else(|| Ended { outcome: Outcome::Interrupted, model: Arc::clone(main.machine.model()) });
-    Ok(ended)
+    let MainLoop { journal, machine, .. } = main;
+    // What was given out is durable when this returns.
+    tokio::task::block_in_place(|| drop(journal));
+    Ok(ended.unwrap_or_else(|| Ended { outcome: Outcome::Interrupted, model: Arc::clone(machine.model()) }))
 }
 
 async fn accept(endpoint: Endpoint, loopback: Arc<Loopback>, shared: Arc<Shared>) {
@@ -147,9 +164,11 @@ struct MainLoop {
     sink: Arc<dyn EventSink>,
     shared: Arc<Shared>,
     inputs: mpsc::Sender<Input>,
+    uploads: Arc<Uploads>,
     sites: HashMap<SiteName, SiteHandle>,
     answers: HashMap<SiteName, oneshot::Sender<Answer>>,
     wake_at: Option<Instant>,
+    journal: JournalWriter,
     ended: Option<Ended>,
 }
 
@@ -228,16 +247,8 @@ impl MainLoop {
                     let _ = waiting.send(answer);
                 }
             }
-            Action::Commit { model, .. } => {
-                let (host, inputs) = (Arc::clone(&self.host), self.inputs.clone());
-                tokio::task::spawn_blocking(move || {
-                    let event = match host.checkpoint(&model) {
-                        Ok(()) => Event::Committed { round: model.round },
-                        Err(reason) => Event::CommitFailed { round: model.round, reason },
-                    };
-                    let _ = inputs.blocking_send(Input::Event(event));
-                });
-            }
+            Action::Journal(record) => self.journal.write(Write::Record(record)),
+            Action::Commit { entry, model, state } => self.journal.write(Write::Commit { entry, model, state }),
             Action::EvaluateCentrally { model } => {
                 let (host, inputs) = (Arc::clone(&self.host), self.inputs.clone());
                 tokio::task::spawn_blocking(move || {
@@ -246,7 +257,10 @@ impl MainLoop {
                 });
             }
             Action::WakeAt(at) => self.wake_at = Some(self.started + Duration::from_millis(at.0)),
-            Action::Publish(event) => self.sink.publish(&event),
+            Action::Publish(event) => {
+                self.uploads.hear(&event);
+                self.sink.publish(&event);
+            }
             Action::Finish { outcome, model } => self.ended = Some(Ended { outcome, model }),
         }
     }
