@@ -154,6 +154,14 @@ fn members(args: &ServeArgs, display: &Arc<Display>) -> Result<Members, Failure>
     };
     let office =
         Office::open(&args.home.home, passphrase, system_clock(), Box::new(notices)).or_exit(Exit::Identity)?;
+    let until = office.identity().as_peer().not_after;
+    if now() > until {
+        return Err(Failure::new(
+            Exit::Identity,
+            format!("the coordinator's own certificate expired on {}", humantime::format_rfc3339_seconds(until)),
+            Some("start with --key-file: with its authority unlocked the coordinator renews it"),
+        ));
+    }
     if !office.is_unlocked() {
         display.say("the authority is locked: nobody can join or renew; start with --key-file to unlock it");
     }

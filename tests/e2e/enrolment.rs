@@ -1,6 +1,10 @@
 //! From an empty folder to a run, and what is refused on the way.
 
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use synod_certs::tls::{Pin, fixed_clock};
+use synod_client::enrol::{Check, Invited, JoinError, join, preflight};
 
 use crate::rig::{Running, digits_plan, fails, path, run, unwrapped, value, works};
 
@@ -191,6 +195,36 @@ fn what_does_not_fit_is_refused_before_the_invitation_is_used_up() {
     let refused = home.join_fails(&line, "site-0", &[], 4);
     assert!(refused.contains("holds a membership already"), "{refused}");
     assert_eq!(home.run("site-0").end().0, Some(0));
+}
+
+/// A certificate of next year looks like a wrong coordinator unless somebody asks what time it is.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "certificates are judged by the wall clock")]
+fn a_clock_that_is_a_year_off_is_named_and_joins_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = Home::new(folder.path(), "7d");
+    let _coordinator = home.serve(&long_plan(folder.path(), 1, 3), "net");
+    let line = home.invite("site-0");
+    let invited = Invited {
+        address: home.address.clone(),
+        token: line[4].parse().unwrap(),
+        pin: Pin::Key(line[6].parse().unwrap()),
+        name: None,
+        folder: home.client("late"),
+        release: "test".to_owned(),
+        wait_max: Duration::ZERO,
+    };
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let (now, year) = (SystemTime::now(), Duration::from_secs(365 * 86_400));
+    for (clock, direction) in [(now + year, "ahead of"), (now - year, "behind")] {
+        let clock = fixed_clock(clock);
+        let error = runtime.block_on(preflight(&invited, &clock, &|_| {})).unwrap_err();
+        assert!(matches!(error, JoinError::Check { check: Check::Clock, .. }), "{error}");
+        assert!(error.to_string().contains(direction), "{error}");
+        let error = runtime.block_on(join(&invited, &clock, &|_| {})).unwrap_err();
+        assert!(matches!(error, JoinError::Line(_)), "{error}");
+    }
+    home.join(&line, "site-0");
 }
 
 #[test]
