@@ -171,6 +171,8 @@ fn what_does_not_fit_is_refused_before_the_invitation_is_used_up() {
     let plan = long_plan(folder.path(), 1, 3);
     let _coordinator = home.serve(&plan, "net");
     let line = home.invite("site-0");
+    let drawn = home.command(&["invite", "site-5", "--qr"]);
+    assert!(drawn.lines().count() > 15 && drawn.contains('█'), "{drawn}");
 
     let mut wrong_pin = line.clone();
     *wrong_pin.last_mut().unwrap() = format!("sha256:{}", "ab".repeat(32));

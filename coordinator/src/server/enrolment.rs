@@ -256,10 +256,8 @@ async fn serve_stranger(connection: &Connection, peer: Option<&PeerIdentity>, do
         for _ in 0..STRANGER_QUESTIONS_MAX {
             let Ok((mut down, mut up)) = connection.accept_bi().await else { return Ok(()) };
             if !door.office.may_ask(address) {
-                let reason = "too many questions from this network; try again in a minute".to_owned();
-                send(&mut down, &Enrolled::Refused { reason }).await?;
-                let _ = down.finish();
-                continue;
+                connection.close(CloseReason::Full.code(), b"too many questions from this network; wait a minute");
+                return Ok(());
             }
             let header = receive_header(&mut up).await?.ok_or(StreamError::Ended)?;
             match (header.kind, peer) {

@@ -63,7 +63,8 @@ fn failure(error: JoinError) -> Failure {
         JoinError::Check { check: Check::Coordinator, .. } if error.to_string().contains("no answer") => {
             Exit::Unreachable
         }
-        JoinError::Line(error) if !matches!(error, LineError::Refused(_)) => Exit::Unreachable,
+        JoinError::Line(LineError::Refused(_)) => Exit::Identity,
+        JoinError::Line(_) => Exit::Unreachable,
         _ => Exit::Identity,
     };
     Failure::new(exit, error, None)
