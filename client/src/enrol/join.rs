@@ -19,7 +19,7 @@ use super::folder::{FolderError, Membership, identity_folder};
 use super::wallet::{ders, now};
 
 /// How often it is asked whether the operator has approved.
-const POLL_EVERY: Duration = Duration::from_secs(3);
+const POLL_EVERY: Duration = Duration::from_secs(5);
 /// Bytes written to see whether the folder takes them.
 const TRIAL_BYTES: usize = 64 * 1024;
 

@@ -219,6 +219,22 @@ async fn torn_and_oversized_questions_end_the_connection_and_use_nothing_up() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_asks_too_often_is_shown_out_and_comes_back_later() {
+    let rig = Rig::new().await;
+    let (mut answered, mut refused) = (0, None);
+    while refused.is_none() && answered < 500 {
+        let line = rig.stranger(rig.pin()).await.unwrap();
+        match line.ask::<_, Presence>(&Probe { release: "t".into() }).await {
+            Ok(_) => answered += 1,
+            Err(error) => refused = Some(error.to_string()),
+        }
+    }
+    assert!(answered >= 60, "an address may ask as often as it needs: {answered}");
+    assert!(refused.unwrap().contains("too many questions"), "and no more");
+    rig.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_revoked_site_is_out_within_a_second_and_named_in_the_report() {
     let mut rig = Rig::new().await;
     let (vincent, riverside) =
