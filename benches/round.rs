@@ -22,6 +22,7 @@ use synod_common::ids::SiteName;
 use synod_common::plan::Plan;
 use synod_common::state::State;
 use synod_common::update::BufferPool;
+use synod_coordinator::journal::{Journal, Keep};
 use synod_coordinator::round::Setup;
 use synod_coordinator::server::{NoHost, ServeOptions, serve};
 use synod_simulations::fleet::{Fleet, FleetOptions, Population};
@@ -133,6 +134,7 @@ fn loopback(clients: usize, strategy: &str) -> f64 {
         let data: Arc<SiteData> = population.site(site).map_err(|e| e.to_string())?;
         Ok((Arc::clone(&plan), (Arc::clone(&trainer), data)))
     });
+    let run = tempfile::tempdir().expect("a folder");
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     runtime.block_on(async {
         let (told, address) = tokio::sync::oneshot::channel();
@@ -144,7 +146,9 @@ fn loopback(clients: usize, strategy: &str) -> f64 {
         let listening = move |address| {
             let _ = told.send(address);
         };
-        let serving = tokio::spawn(serve(options, setup, Arc::new(NoHost), sink, listening, std::future::pending()));
+        let journal = Journal::open_folder(&run.path().join("journal"), Keep::default()).expect("it begins");
+        let serving =
+            tokio::spawn(serve(options, setup, journal, Arc::new(NoHost), sink, listening, std::future::pending()));
         let address = address.await.expect("it listens").to_string();
         for folder in made.sites.values() {
             let options = SessionOptions {

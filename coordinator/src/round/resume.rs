@@ -78,6 +78,9 @@ pub enum ResumeError<E: std::error::Error + 'static> {
         /// What the plan gives here.
         now: Digest,
     },
+    /// The journal cannot be gone on with.
+    #[error(transparent)]
+    Journal(E),
     /// An update that was acknowledged cannot be read.
     #[error(
         "the update of site {site} for round {round} was acknowledged and cannot be read any more: {source}; restore the run's folder from a copy, or begin anew with another"

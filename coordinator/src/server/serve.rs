@@ -1,6 +1,6 @@
 //! The main loop.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -18,7 +18,8 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::connection::{Outgoing, Shared, run as run_connection};
 use super::host::Host;
 use super::{CONNECTIONS_MAX, UPLOADS_MAX};
-use crate::round::{Action, Ended, Event, Machine, Millis, Record, Setup};
+use crate::journal::{Journal, JournalError, JournalWriter, Write};
+use crate::round::{Action, Ended, Event, Machine, Millis, ResumeError, Setup};
 
 /// Inputs that wait for the main loop; past that, connections wait.
 const INPUTS_MAX: usize = 1024;
@@ -42,6 +43,9 @@ pub enum ServeError {
     /// No socket.
     #[error(transparent)]
     Endpoint(#[from] EndpointError),
+    /// The journal cannot be written, or the run in it cannot be gone on with.
+    #[error(transparent)]
+    Journal(#[from] ResumeError<JournalError>),
 }
 
 /// What the main loop is told.
@@ -57,13 +61,14 @@ pub(super) enum Input {
     Event(Event),
 }
 
-/// Serves one run until it ends. `listening` is told the address once the socket is open; `interrupt` ends the run early.
+/// Serves one run until it ends: the one in `journal`, which goes on where it was, or a new one. `listening` is told the address once the socket is open; `interrupt` ends the run early.
 ///
 /// # Errors
-/// When no socket can be opened; everything later is an [`Outcome`].
+/// When the run in the journal cannot be gone on with, or no socket can be opened; everything later is an [`Outcome`].
 pub async fn serve(
     options: ServeOptions,
     setup: Setup,
+    journal: Journal,
     host: Arc<dyn Host>,
     sink: Arc<dyn EventSink>,
     listening: impl FnOnce(SocketAddr) + Send,
@@ -83,27 +88,35 @@ pub async fn serve(
         inputs: inputs.clone(),
         prepare_max: setup.plan.round.arrive_max.to_duration(),
     });
+    let machine = tokio::task::block_in_place(|| journal.machine(setup))?;
+    let tell = inputs.clone();
+    let journal = JournalWriter::start(journal, move |event| {
+        // At the end of the run nobody listens any more.
+        let _ = tell.blocking_send(Input::Event(event));
+    })
+    .map_err(ResumeError::Journal)?;
     let accepting = tokio::spawn(accept(endpoint.clone(), accept_config(&options.identity)?, shared));
     listening(address);
     let mut main = MainLoop {
         started: Instant::now(),
-        machine: Machine::new(setup),
+        machine,
         host,
         sink,
         inputs,
         sites: HashMap::new(),
         answers: HashMap::new(),
         wake_at: None,
-        journalled: VecDeque::new(),
+        journal,
         ended: None,
     };
     main.run(inbox, interrupt).await;
     let ended = main.ended.take();
     main.say_farewell(&endpoint).await;
     accepting.abort();
-    let ended =
-        ended.unwrap_or_else(|| Ended { outcome: Outcome::Interrupted, model: Arc::clone(main.machine.model()) });
-    Ok(ended)
+    let MainLoop { journal, machine, .. } = main;
+    // What was given out is durable when this returns.
+    tokio::task::block_in_place(|| drop(journal));
+    Ok(ended.unwrap_or_else(|| Ended { outcome: Outcome::Interrupted, model: Arc::clone(machine.model()) }))
 }
 
 async fn accept(endpoint: Endpoint, loopback: Arc<quinn::ServerConfig>, shared: Arc<Shared>) {
@@ -144,7 +157,7 @@ struct MainLoop {
     sites: HashMap<SiteName, SiteHandle>,
     answers: HashMap<SiteName, oneshot::Sender<Answer>>,
     wake_at: Option<Instant>,
-    journalled: VecDeque<Box<Record>>,
+    journal: JournalWriter,
     ended: Option<Ended>,
 }
 
@@ -197,13 +210,6 @@ impl MainLoop {
     }
 
     fn step(&mut self, event: Event) {
-        self.step_once(event);
-        while let Some(record) = self.journalled.pop_front() {
-            self.step_once(Event::Journalled(record));
-        }
-    }
-
-    fn step_once(&mut self, event: Event) {
         let mut actions = Vec::new();
         let now = self.now();
         // Aggregation is arithmetic over whole models: other tasks of this thread move elsewhere meanwhile.
@@ -227,18 +233,8 @@ impl MainLoop {
                     let _ = waiting.send(answer);
                 }
             }
-            // There is no journal yet: what is in memory is all there is.
-            Action::Journal(record) => self.journalled.push_back(record),
-            Action::Commit { model, .. } => {
-                let (host, inputs) = (Arc::clone(&self.host), self.inputs.clone());
-                tokio::task::spawn_blocking(move || {
-                    let event = match host.checkpoint(&model) {
-                        Ok(()) => Event::Committed { round: model.round },
-                        Err(reason) => Event::CommitFailed { round: model.round, reason },
-                    };
-                    let _ = inputs.blocking_send(Input::Event(event));
-                });
-            }
+            Action::Journal(record) => self.journal.write(Write::Record(record)),
+            Action::Commit { entry, model, state } => self.journal.write(Write::Commit { entry, model, state }),
             Action::EvaluateCentrally { model } => {
                 let (host, inputs) = (Arc::clone(&self.host), self.inputs.clone());
                 tokio::task::spawn_blocking(move || {
