@@ -141,6 +141,7 @@ impl Run {
                 self.on_arrived(phase, now, &site, samples, class_counts, out)
             }
             Event::Left { site, reason } => self.on_left(phase, now, site, reason, out),
+            Event::Expelled { site, reason } => self.on_expelled(phase, now, site, reason, out),
             Event::Progress { site, round, step, steps, loss } => {
                 if matches!(&phase, Phase::Gathering(g) if g.round == round && g.members.contains_key(&site.client_id()))
                 {

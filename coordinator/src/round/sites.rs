@@ -89,6 +89,30 @@ impl Run {
         }
     }
 
+    /// As leaving, and nothing of it is waited for any more.
+    pub(super) fn on_expelled(
+        &mut self,
+        phase: Phase,
+        now: Millis,
+        site: SiteName,
+        reason: String,
+        out: &mut Vec<Action>,
+    ) -> Phase {
+        let id = site.client_id();
+        self.known.remove(&id);
+        match self.on_left(phase, now, site, reason.clone(), out) {
+            Phase::Gathering(mut gathering) => {
+                if let Some(member) = gathering.members.get_mut(&id)
+                    && !matches!(member.state, MemberState::Counted)
+                {
+                    member.state = MemberState::Out { reason };
+                }
+                self.try_close(gathering, now, out)
+            }
+            other => other,
+        }
+    }
+
     pub(super) fn on_update(
         &mut self,
         phase: Phase,
