@@ -46,3 +46,4 @@ pub use request::{REQUEST_BYTES_MAX, RequestProblem};
 pub use role::{Role, RoleError, SERVER_NAME, Subject};
 pub use rustls::pki_types::{CertificateDer, CertificateSigningRequestDer, ServerName};
 pub use throwaway::{Throwaway, ThrowawayError, throwaway};
+pub use zeroize::Zeroizing;

@@ -5,12 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
+use quinn::crypto::{CryptoError, HmacKey};
 use quinn::{
     ClientConfig, Connecting, Endpoint, EndpointConfig, IdleTimeout, ServerConfig, TokioRuntime, TransportConfig,
     VarInt,
 };
+use quinn_proto::HashedConnectionIdGenerator;
 use socket2::{Domain, Protocol, Socket, Type};
-use synod_certs::{Identity, SERVER_NAME, tls};
+use synod_certs::{Identity, SERVER_NAME, Zeroizing, tls};
 
 /// Bytes of the kernel's buffers: with the default of about 200 KiB bursts overflow and QUIC takes it for a bad path.
 const SOCKET_BUFFER_BYTES: usize = 4 << 20;
@@ -23,6 +25,8 @@ const DATAGRAM_BYTES_MAX: u16 = 65_527;
 const IDLE_MAX: Duration = Duration::from_secs(20);
 /// A sign of life is sent this often; training never delays it, since it has threads of its own.
 const KEEP_ALIVE: Duration = Duration::from_secs(4);
+/// On loopback it costs nothing, and a coordinator that was started again is noticed at once.
+const KEEP_ALIVE_LOOPBACK: Duration = Duration::from_millis(200);
 /// Streams a peer may open at a time: the client a control and an update stream, the coordinator tasks.
 const STREAMS_MAX: u32 = 4;
 /// Bytes in flight per stream and per connection: 100 ms at 1 Gbit/s, and a bound on what a peer can make us hold.
@@ -65,7 +69,7 @@ fn transport(loopback: bool) -> Arc<TransportConfig> {
         .send_window(u64::from(WINDOW_BYTES))
         .datagram_receive_buffer_size(None);
     if loopback {
-        config.initial_mtu(LOOPBACK_MTU).min_mtu(1200);
+        config.initial_mtu(LOOPBACK_MTU).min_mtu(1200).keep_alive_interval(Some(KEEP_ALIVE_LOOPBACK));
     }
     Arc::new(config)
 }
@@ -89,8 +93,42 @@ fn socket(address: SocketAddr) -> Result<std::net::UdpSocket, EndpointError> {
     })
 }
 
-fn endpoint(address: SocketAddr, server: Option<ServerConfig>) -> Result<Endpoint, EndpointError> {
-    let mut config = EndpointConfig::default();
+/// Lets an endpoint say, after its process was started again, that it knows nothing of a connection any more: the peer hears it with
+/// its next packet and connects anew, and need not wait until the silence is too long.
+fn lasting(identity: &Identity) -> EndpointConfig {
+    let mut config = EndpointConfig::new(Arc::new(ResetKey(identity.derive_secret("synod 2026 stateless reset"))));
+    let ids = identity.derive_secret("synod 2026 connection ids");
+    let key = ids.iter().take(8).fold(0, |key, byte| key << 8 | u64::from(*byte));
+    config.cid_generator(move || Box::new(HashedConnectionIdGenerator::from_key(key)));
+    config
+}
+
+/// The key of the tokens by which a peer knows that a reset comes from whom it spoke to.
+struct ResetKey(Zeroizing<[u8; 32]>);
+
+impl HmacKey for ResetKey {
+    fn sign(&self, data: &[u8], signature_out: &mut [u8]) {
+        blake3::Hasher::new_keyed(&self.0).update(data).finalize_xof().fill(signature_out);
+    }
+
+    fn signature_len(&self) -> usize {
+        blake3::OUT_LEN
+    }
+
+    fn verify(&self, data: &[u8], signature: &[u8]) -> Result<(), CryptoError> {
+        let mut expected = [0; blake3::OUT_LEN];
+        self.sign(data, &mut expected);
+        // Comparing hashes takes constant time.
+        let found: [u8; blake3::OUT_LEN] = signature.try_into().map_err(|_| CryptoError)?;
+        if blake3::Hash::from(expected) == blake3::Hash::from(found) { Ok(()) } else { Err(CryptoError) }
+    }
+}
+
+fn endpoint(
+    address: SocketAddr,
+    mut config: EndpointConfig,
+    server: Option<ServerConfig>,
+) -> Result<Endpoint, EndpointError> {
     config.max_udp_payload_size(DATAGRAM_BYTES_MAX).map_err(|e| EndpointError::Quic(e.to_string()))?;
     Endpoint::new(config, server, socket(address)?, Arc::new(TokioRuntime))
         .map_err(|source| EndpointError::Bind { address, source })
@@ -109,7 +147,7 @@ fn server_config(identity: &Identity, loopback: bool) -> Result<ServerConfig, En
 /// # Errors
 /// When the port is taken, the address is not this machine's, or the identity is not a coordinator's.
 pub fn bind_server(identity: &Identity, address: SocketAddr) -> Result<Endpoint, EndpointError> {
-    endpoint(address, Some(server_config(identity, false)?))
+    endpoint(address, lasting(identity), Some(server_config(identity, false)?))
 }
 
 /// The configuration for connections from this machine itself, which take larger datagrams.
@@ -131,7 +169,7 @@ pub fn bind_client(remote: SocketAddr) -> Result<Endpoint, EndpointError> {
         IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
         IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
     };
-    endpoint(SocketAddr::new(any, 0), None)
+    endpoint(SocketAddr::new(any, 0), EndpointConfig::default(), None)
 }
 
 /// Begins to connect to the coordinator at `remote`.

@@ -21,6 +21,9 @@ mod resume;
 mod store;
 mod writer;
 
+#[cfg(test)]
+mod tests;
+
 pub use blobs::{BlobFolder, BlobStore};
 pub use check::{OpenReport, Report};
 pub use entry::{Accepted, Committed, Entry, Opened};
