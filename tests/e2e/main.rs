@@ -7,6 +7,7 @@ mod bad_input;
 mod compare;
 mod federation;
 mod hostile;
+mod killed_clients;
 mod personal;
 mod plans;
 mod rig;
