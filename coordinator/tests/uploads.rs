@@ -16,8 +16,9 @@ use synod_common::plan::{AnyLoss, Plan};
 use synod_common::state::State;
 use synod_common::update::{BufferPool, UpdateHeader};
 use synod_common::wire::{Answer, Grant, Hello, Offer, Ready, Task, Welcome};
+use synod_coordinator::journal::{Journal, Keep};
 use synod_coordinator::round::Setup;
-use synod_coordinator::server::{NoHost, ServeOptions, serve};
+use synod_coordinator::server::{Members, NoHost, ServeOptions, serve};
 use synod_transport::{CloseReason, bind_client, connect, receive, receive_values, send, send_vectors_from};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -52,7 +53,7 @@ impl Run {
         let identity = Identity::load(&places.sites[&name], now).unwrap();
         let coordinator = Identity::load(&places.coordinator, now).unwrap();
         let text = "rounds = 1\nmodel = \"logistic\"\n[task.classification]\nclasses = 2\n[data]\nsource = \"digits\"\n\
-                    [round]\nsites_min = 1\n";
+                    [round]\narrival.count.min = 1\n";
         let layout = Layout::new(vec![BlockSpec { name: "w".into(), shape: vec![VALUES], kind: BlockKind::Parameter }]);
         let setup = Setup {
             plan: Arc::new(Plan::read(text, &AnyLoss).unwrap()),
@@ -62,7 +63,9 @@ impl Run {
             pool: BufferPool::new(VALUES, 4),
         };
         let listen = "127.0.0.1:0".parse().unwrap();
-        let options = ServeOptions { identity: coordinator, listen, release: "test".to_owned() };
+        let members = Members::Certified(Arc::new(coordinator));
+        let options = ServeOptions { members, listen, release: "test".to_owned() };
+        let journal = Journal::open_folder(&folder.path().join("journal"), Keep::default()).unwrap();
         let events = Arc::new(Events::default());
         let ((told, address), (stop, stopped)) = (oneshot::channel(), oneshot::channel::<()>());
         let sink: Arc<dyn EventSink> = Arc::clone(&events) as _;

@@ -9,7 +9,7 @@ const SITES: [&str; 4] = ["site-0", "site-1", "site-2", "site-3"];
 
 /// A plan with long local training for `sites` sites, and the hash of its quiet run.
 fn quiet(root: &Path, sites: u32, train: &str, epochs: u32) -> (PathBuf, String) {
-    let plan = digits_plan(root, sites, &format!("[round]\nsites_min = {sites}\n{train}"));
+    let plan = digits_plan(root, sites, &format!("[round]\narrival.count.min = {sites}\n{train}"));
     let text = std::fs::read_to_string(&plan).unwrap().replace("epochs = 1", &format!("epochs = {epochs}"));
     std::fs::write(&plan, text).unwrap();
     let simulated = works(&["simulate", path(&plan), "--out", path(&root.join("sim")), "--quiet"]);

@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quinn::{Connecting, Connection, RecvStream, SendStream};
-use synod_certs::{CertificateDer, Role, peer_of};
 use synod_common::ids::{Digest, SiteName};
 use synod_common::update::{Buffer, BufferPool, Update, UpdateHeader};
 use synod_common::wire::{
-    Answer, Declined, Evaluated, Finished, Grant, Hello, Kind, Offer, Progress, Ready, Task, Welcome, shorten,
+    Answer, Declined, Evaluated, Finished, FrameHeader, Grant, Hello, Kind, Offer, Progress, Ready, Task, Welcome,
+    shorten,
 };
 use synod_transport::{
     CloseReason, StreamError, explain_connection_error, receive, receive_body, receive_header, send, send_values,
@@ -16,6 +16,7 @@ use synod_transport::{
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
+use super::enrolment::{self, Door};
 use super::serve::Input;
 use super::uploads::Uploads;
 use crate::round::{Event, OutTask, Received};
@@ -38,9 +39,11 @@ pub(super) struct Shared {
     /// Whether updates carry the change of a control variate.
     pub(super) has_control: bool,
     pub(super) pool: BufferPool,
-    pub(super) uploads: Arc<Uploads>,
+    pub(super) uploads: Uploads,
     pub(super) inputs: mpsc::Sender<Input>,
     pub(super) prepare_max: Duration,
+    /// There where the coordinator has members of its own, rather than whoever the authority certified.
+    pub(super) door: Option<Door>,
 }
 
 /// What goes to a site.
@@ -57,10 +60,8 @@ pub(super) enum Outgoing {
 /// Serves one connection to its end.
 pub(super) async fn run(connecting: Connecting, id: u64, shared: Arc<Shared>) {
     let Ok(Ok(connection)) = timeout(GREETING_MAX, connecting).await else { return };
-    let Some(site) = site_of(&connection) else {
-        connection.close(CloseReason::Role.code(), b"");
-        return;
-    };
+    let Some(site) = enrolment::enter(&connection, id, &shared).await else { return };
+    let _presence = enrolment::Presence::new(&shared, id);
     match greet(&connection, &site, &shared).await {
         Ok(Some((control_up, control_down, ready))) => {
             let (outgoing, queue) = mpsc::channel(OUTGOING_MAX);
@@ -84,13 +85,6 @@ pub(super) async fn run(connecting: Connecting, id: u64, shared: Arc<Shared>) {
             let _ = shared.inputs.send(Input::Event(Event::Faulted { site, reason })).await;
         }
     }
-}
-
-/// The site behind a connection, if its certificate is a site's.
-fn site_of(connection: &Connection) -> Option<SiteName> {
-    let certificates = connection.peer_identity()?.downcast::<Vec<CertificateDer<'static>>>().ok()?;
-    let peer = peer_of(certificates.first()?).ok()?;
-    (peer.role == Role::Site).then_some(peer.name)
 }
 
 fn close_for(connection: &Connection, error: &StreamError) {
@@ -256,7 +250,16 @@ async fn take_updates(connection: &Connection, site: &SiteName, shared: &Shared)
     loop {
         let opened = connection.accept_bi().await.map_err(|e| StreamError::Connection(explain_connection_error(&e)))?;
         let (mut down, mut up) = opened;
-        match take_update(&mut up, &mut down, site, shared).await {
+        let taken = async {
+            let header = within(MESSAGE_MAX, receive_header(&mut up)).await?.ok_or(StreamError::Ended)?;
+            if header.kind == Kind::Renew {
+                within(MESSAGE_MAX, enrolment::renew(connection, (&mut down, &mut up), header, shared)).await?;
+                return Ok(Taken::Renewed);
+            }
+            take_update((&mut down, &mut up), header, site, shared).await
+        };
+        match taken.await {
+            Ok(Taken::Renewed) => continue,
             Ok(Taken::Answered(answer)) => within(MESSAGE_MAX, send(&mut down, &answer)).await?,
             Ok(Taken::NotNeeded(answer)) => within(MESSAGE_MAX, send(&mut down, &Grant::Answered(answer))).await?,
             Ok(Taken::Over) => over().await,
@@ -275,11 +278,13 @@ async fn take_updates(connection: &Connection, site: &SiteName, shared: &Shared)
     }
 }
 
-/// What became of an upload.
+/// What became of a stream that a site opened.
 enum Taken {
-    /// It came, and this is the answer.
+    /// It was about the site's certificate.
+    Renewed,
+    /// An update came, and this is the answer.
     Answered(Answer),
-    /// It need not come.
+    /// The update need not come.
     NotNeeded(Answer),
     /// The run is over.
     Over,
@@ -287,12 +292,12 @@ enum Taken {
 
 /// Grants what is offered, reads it, and waits for its answer.
 async fn take_update(
-    up: &mut RecvStream,
-    down: &mut SendStream,
+    (down, up): (&mut SendStream, &mut RecvStream),
+    header: FrameHeader,
     site: &SiteName,
     shared: &Shared,
 ) -> Result<Taken, StreamError> {
-    let offer: Offer = within(MESSAGE_MAX, receive(up)).await?;
+    let offer: Offer = within(MESSAGE_MAX, receive_body(up, header)).await?;
     let vectors = if shared.has_control { 2 } else { 1 };
     let bytes = vectors * 4 * shared.pool.len() as u64;
     if offer.bytes != bytes {

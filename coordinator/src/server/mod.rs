@@ -12,10 +12,12 @@
 //! [`UPLOADS_MAX`] updates are in flight and 16 wait for their rest.
 
 mod connection;
+mod enrolment;
 mod host;
 mod serve;
 mod uploads;
 
+pub use enrolment::Members;
 pub use host::{Host, NoHost};
 pub use serve::{ServeError, ServeOptions, serve};
 
