@@ -42,7 +42,7 @@ impl Numbers {
 }
 
 fn many_rounds(root: &Path, rounds: u32) -> std::path::PathBuf {
-    let plan = digits_plan(root, 4, "[round]\nsites_min = 4\n");
+    let plan = digits_plan(root, 4, "[round]\narrival.count.min = 4\n");
     let text = std::fs::read_to_string(&plan).unwrap().replace("rounds = 3", &format!("rounds = {rounds}"));
     std::fs::write(&plan, text).unwrap();
     plan

@@ -11,7 +11,7 @@ use synod_common::update::Update;
 use super::actions::{Action, Millis, ModelVersion, Received};
 use super::aggregator::Aggregator;
 use super::machine::{Machine, Run, Setup};
-use super::phase::{Assembling, FinalEvaluation, Gathering, Member, MemberState, Phase};
+use super::phase::{FinalEvaluation, Gathering, Member, MemberState, Phase};
 use crate::journal::{Accepted, Opened};
 
 /// What the journal knows of a run that has not ended.
@@ -60,7 +60,7 @@ pub struct OpenRound {
     /// Members that are out, and why.
     pub out: BTreeMap<SiteName, String>,
     /// Updates that count.
-    pub accepted: BTreeMap<SiteName, Accepted>,
+    pub accepted: Vec<Accepted>,
 }
 
 /// Why a run cannot go on.
@@ -149,6 +149,11 @@ impl Machine {
             Position::Assembling => Begin::Assembling,
             Position::Committed { present } if present.is_empty() => Begin::Assembling,
             Position::Committed { present } => Begin::Committed(present),
+            Position::Open(open) if run.plan.round.takes_old() => {
+                let accepted = open.accepted.iter();
+                run.acknowledged = accepted.map(|a| (a.site.client_id(), a.header.round)).collect();
+                Begin::Open(Box::new(run.rebuild(open, &mut load)?))
+            }
             Position::Open(open) => Begin::Open(Box::new(run.rebuild(open, &mut load)?)),
         };
         Ok(machine)
@@ -161,38 +166,68 @@ impl Run {
         open: OpenRound,
         load: &mut impl FnMut(&Accepted) -> Result<Update, E>,
     ) -> Result<Gathering, ResumeError<E>> {
-        let Opened { round, attempt, cohort, updates_min, sites, time_left_ms } = open.opened;
+        let Opened { round, attempt, cohort, updates_min, sites, time_left_ms, extended } = open.opened;
         let failed = |reason: String| ResumeError::Round { round, reason };
         let sites = usize::try_from(sites).unwrap_or(usize::MAX);
-        let mut aggregator = Aggregator::new(&self.plan, round, &self.layout, cohort.len().max(1), sites)
+        let mut aggregator = Aggregator::new(&self.plan, round, &self.layout, self.updates_max(cohort.len()), sites)
             .map_err(|error| failed(error.to_string()))?;
         let away =
             || MemberState::Away { reason: "it has not come back since the coordinator was started again".into() };
         let mut members: BTreeMap<_, _> =
-            cohort.into_iter().map(|name| (name.client_id(), Member { name, state: away() })).collect();
+            cohort.into_iter().map(|name| (name.client_id(), Member { name, task: round, state: away() })).collect();
         for (site, reason) in open.out {
             if let Some(member) = members.get_mut(&site.client_id()) {
                 member.state = MemberState::Out { reason };
             }
         }
-        for (site, accepted) in open.accepted {
+        let (mut late, mut counted) = (BTreeMap::new(), BTreeSet::new());
+        for accepted in open.accepted {
+            let (site, task) = (accepted.site.clone(), accepted.header.round);
             let id = site.client_id();
-            let Some(member) = members.get_mut(&id).filter(|m| matches!(m.state, MemberState::Away { .. })) else {
+            let is_open = |m: &Member| matches!(m.state, MemberState::Away { .. });
+            let is_old = task < round;
+            if !is_old && !members.get(&id).is_some_and(is_open) {
                 continue;
-            };
+            }
             let update = load(&accepted).map_err(|source| ResumeError::Update { site: site.clone(), round, source })?;
             let received = Received::screen(update);
-            let passed = self.expected(round).check(&received).map_err(|reason| failed(format!("{site}: {reason}")))?;
+            let passed = self.expected(task, round.0.saturating_sub(task.0)).check(&received);
+            let passed = passed.map_err(|reason| failed(format!("{site}: {reason}")))?;
             let Update { delta, control, .. } = received.update;
             let control = control.zip(passed.control);
-            member.state = match aggregator.push(id, passed.contribution, delta, passed.screened, control) {
+            let state = match aggregator.push(id, passed.contribution, delta, passed.screened, control) {
                 Ok(()) => MemberState::Counted,
                 Err(error) => MemberState::Out { reason: error.to_string() },
             };
+            if matches!(state, MemberState::Counted) {
+                counted.insert(site.clone());
+            }
+            let member = Member { name: site, task, state };
+            match is_old {
+                // In asynchronous rounds old updates are like the others.
+                true if self.plan.round.asynchronous.is_some() => {}
+                true => drop(late.insert(id, member)),
+                false => drop(members.insert(id, member)),
+            }
         }
         let updates_min = usize::try_from(updates_min).unwrap_or(usize::MAX);
-        let (opened, deadline) = (Millis::default(), Millis(time_left_ms));
-        Ok(Gathering { round, attempt, opened, deadline, enough_at: None, updates_min, members, aggregator })
+        let (time, left) = (self.plan.round.updates.time, time_left_ms);
+        // What is left of the time that it stays open at least.
+        let not_before = Millis(time.min.as_millis().saturating_add(left).saturating_sub(time.max.as_millis()));
+        Ok(Gathering {
+            round,
+            attempt,
+            opened: Millis::default(),
+            not_before,
+            deadline: Millis(left),
+            extended,
+            enough_at: None,
+            updates_min,
+            members,
+            late,
+            counted,
+            aggregator,
+        })
     }
 
     /// Goes on with what [`Machine::resume`] rebuilt.
@@ -218,12 +253,14 @@ impl Run {
         match begin {
             Begin::Open(mut gathering) => {
                 gathering.deadline = now.plus(gathering.deadline.0);
+                gathering.not_before = now.plus(gathering.not_before.0);
                 gathering.opened = now;
                 if gathering.updates() >= gathering.updates_min {
                     gathering.enough_at = Some(now);
                 }
                 for site in self.sites.clone().values() {
                     self.task_again(&mut gathering, site, out);
+                    self.join(&mut gathering, now, site, out);
                 }
                 self.try_close(gathering, now, out)
             }
@@ -238,11 +275,7 @@ impl Run {
             Begin::New | Begin::Assembling if self.model.round.0 >= rounds => {
                 self.try_end(FinalEvaluation { awaited: BTreeSet::new(), until: now }, now, out)
             }
-            Begin::New | Begin::Assembling => {
-                let until = now.plus(self.plan.round.arrive_max.as_millis());
-                out.push(Action::WakeAt(until));
-                self.try_begin(Assembling { until }, now, out)
-            }
+            Begin::New | Begin::Assembling => self.assemble(now, out),
         }
     }
 }
