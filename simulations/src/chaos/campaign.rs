@@ -29,9 +29,7 @@ impl Campaign {
     #[must_use]
     pub fn run(first: u64, seeds: u64, sabotage: Option<Sabotage>) -> Self {
         let one = |seed| match play(seed, sabotage) {
-            Ok(run) => {
-                Self { seeds: 1, steps: run.steps, rounds: run.rounds, deaths: run.deaths, ..Self::default() }
-            }
+            Ok(run) => Self { seeds: 1, steps: run.steps, rounds: run.rounds, deaths: run.deaths, ..Self::default() },
             Err(failure) => Self { seeds: 1, failed: 1, failures: vec![*failure], ..Self::default() },
         };
         (first..first.saturating_add(seeds)).into_par_iter().map(one).reduce(Self::default, Self::and)

@@ -208,7 +208,9 @@ impl Coordinator {
             Up::Junk => true,
             Up::Hello => greeted.is_some(),
             Up::Ready { .. } => greeted == Some(true),
-            Up::Progress { .. } | Up::Update { .. } | Up::Metrics { .. } | Up::Declined { .. } => greeted == Some(false),
+            Up::Progress { .. } | Up::Update { .. } | Up::Metrics { .. } | Up::Declined { .. } => {
+                greeted == Some(false)
+            }
         };
         if is_out_of_place {
             self.step(world, Event::Faulted { site, reason: "no message, or not here".to_owned() });

@@ -18,11 +18,25 @@ pub(super) const IDLE_MS: u64 = 20_000;
 #[derive(Clone, Debug)]
 pub(super) enum Up {
     Hello,
-    Ready { samples: u64 },
-    Progress { round: RoundId, loss: f64 },
-    Update { upload: u64, header: UpdateHeader, delta: Arc<[f32]> },
-    Metrics { round: RoundId },
-    Declined { round: RoundId, reason: String },
+    Ready {
+        samples: u64,
+    },
+    Progress {
+        round: RoundId,
+        loss: f64,
+    },
+    Update {
+        upload: u64,
+        header: UpdateHeader,
+        delta: Arc<[f32]>,
+    },
+    Metrics {
+        round: RoundId,
+    },
+    Declined {
+        round: RoundId,
+        reason: String,
+    },
     /// Bytes that are no message.
     Junk,
 }

@@ -118,14 +118,17 @@ fn plan_text(seed: u64, rng: &mut ChaCha12Rng, sites: usize, reliable: usize) ->
     let (rounds, sites_min) = (rng.random_range(2..=6), rng.random_range(1..=reliable));
     let time_max = rng.random_range(4..=20);
     let grace = [0, 200, 2_000][rng.random_range(0..3)];
-    let on_too_few = ["stop", "retry"][rng.random_range(0..2)];
+    let on_too_few =
+        ["\"stop\"", "{ retry = { times = 2 } }", "{ wait = { longer = \"5s\" } }", "{ shrink = { floor = 1 } }"]
+            [rng.random_range(0..4)];
     let holdout = [0.0, 0.2][rng.random_range(0..2)];
     format!(
         "name = \"chaos {seed}\"\nseed = {seed}\nrounds = {rounds}\nmodel = \"logistic\"\n\
          [task.classification]\nclasses = 2\n[data]\nsource = \"digits\"\nholdout = {holdout:.1}\n\
          [aggregate.strategy]\n{strategy}\n\
-         [round]\ncohort = {cohort}\nupdates_min = {updates_min}\nsites_min = {sites_min}\narrive_max = \"60s\"\n\
-         time_max = \"{time_max}s\"\ngrace = \"{grace}ms\"\non_too_few = \"{on_too_few}\"\nretries_max = 2\n\
+         [round]\ncohort = {cohort}\narrival.count.min = {sites_min}\narrival.time.max = \"60s\"\n\
+         updates.count.min = {updates_min}\nupdates.time.max = \"{time_max}s\"\nupdates.grace = \"{grace}ms\"\n\
+         updates.on_too_few = {on_too_few}\nevaluation.time.max = \"20s\"\n\
          [screening]\nnorm_max = 1000.0\nsamples_max = 1000\n"
     )
 }

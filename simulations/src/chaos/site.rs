@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rand::RngExt;
-use synod_client::session::{
-    Fault, JobKey, Kept, Product, Rules, Session, SessionAction, SessionEnd, SessionEvent,
-};
+use synod_client::session::{Fault, JobKey, Kept, Product, Rules, Session, SessionAction, SessionEnd, SessionEvent};
 use synod_common::metrics::Metrics;
 use synod_common::update::UpdateHeader;
 use synod_common::wire::{Progress, TaskKind};
@@ -250,4 +248,3 @@ impl Site {
         }
     }
 }
-

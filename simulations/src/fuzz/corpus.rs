@@ -10,8 +10,8 @@ use synod_common::metrics::Metrics;
 use synod_common::state::State;
 use synod_common::update::UpdateHeader;
 use synod_common::wire::{
-    AdminRequest, Answer, Declined, Enrolled, Evaluated, Finished, Hello, Join, Message, Presence, Probe, Progress,
-    Ready, Renew, Task, TaskKind, Welcome, encode,
+    AdminRequest, Answer, Declined, Enrolled, Evaluated, Finished, Grant, Hello, Join, Message, Offer, Presence, Probe,
+    Progress, Ready, Renew, Task, TaskKind, Welcome, encode,
 };
 use synod_coordinator::journal::{Accepted, BlobRef, Committed, Entry, Line, Opened};
 
@@ -77,6 +77,8 @@ pub(super) fn frames() -> Vec<Vec<u8>> {
         frame(&Renew { release: text(), request: vec![1; 90] }),
         frame(&Enrolled::Waiting),
         frame(&Enrolled::Certified { certificate: vec![1; 90], authorities: vec![vec![2; 90]], crossed: Vec::new() }),
+        frame(&Offer { round, digest: digest(), bytes: 160 }),
+        frame(&Grant::From { offset: 80 }),
         frame(&AdminRequest::Members),
     ]
 }
@@ -93,8 +95,16 @@ pub(super) fn journal_entries() -> Vec<Vec<u8>> {
     let round = RoundId(3);
     let left_out = vec![LeftOut { site: site(), reason: "no update".to_owned() }];
     let blob = BlobRef { digest: digest(), bytes: 160 };
-    let opened = Opened { round, attempt: 1, cohort: vec![site()], updates_min: 1, sites: 4, time_left_ms: 60_000 };
-    let accepted = Accepted { attempt: 1, site: site(), header: header(), time_left_ms: 30_000 };
+    let opened = Opened {
+        round,
+        attempt: 1,
+        cohort: vec![site()],
+        updates_min: 1,
+        sites: 4,
+        time_left_ms: 60_000,
+        extended: false,
+    };
+    let accepted = Accepted { round, attempt: 1, site: site(), header: header(), time_left_ms: 30_000 };
     let committed = Committed {
         round,
         model: digest(),

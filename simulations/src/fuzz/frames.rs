@@ -2,8 +2,8 @@
 
 use synod_common::update::UpdateHeader;
 use synod_common::wire::{
-    AdminAnswer, AdminRequest, Answer, Declined, Enrolled, Evaluated, FRAME_HEADER_BYTES, Finished, FrameHeader, Hello,
-    Join, Kind, Message, Presence, Probe, Progress, Ready, Renew, Task, Welcome, decode, encode,
+    AdminAnswer, AdminRequest, Answer, Declined, Enrolled, Evaluated, FRAME_HEADER_BYTES, Finished, FrameHeader, Grant,
+    Hello, Join, Kind, Message, Offer, Presence, Probe, Progress, Ready, Renew, Task, Welcome, decode, encode,
 };
 
 /// A frame: a header that is refused, or a body that is read; what was read is written and read again.
@@ -17,6 +17,8 @@ pub(super) fn frames(bytes: &[u8]) {
         Kind::Task => there_and_back::<Task>(body),
         Kind::Update => there_and_back::<UpdateHeader>(body),
         Kind::Answer => there_and_back::<Answer>(body),
+        Kind::Offer => there_and_back::<Offer>(body),
+        Kind::Grant => there_and_back::<Grant>(body),
         Kind::Progress => there_and_back::<Progress>(body),
         Kind::Evaluated => there_and_back::<Evaluated>(body),
         Kind::Declined => there_and_back::<Declined>(body),

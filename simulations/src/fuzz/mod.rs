@@ -39,7 +39,8 @@ pub const TARGETS: &[Target] = &[
 
 /// Gives `bytes` to the target `name`. It panics where the target does, and for a name that is none.
 pub fn run(name: &str, bytes: &[u8]) {
-    let target = TARGETS.iter().find(|target| target.name == name).expect("the folder fuzz names targets that are there");
+    let target =
+        TARGETS.iter().find(|target| target.name == name).expect("the folder fuzz names targets that are there");
     (target.run)(bytes);
 }
 

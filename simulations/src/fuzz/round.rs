@@ -22,12 +22,12 @@ static PLANS: LazyLock<Vec<Arc<Plan>>> = LazyLock::new(|| {
     let head = "rounds = 3\nmodel = \"logistic\"\n[task.classification]\nclasses = 2\n[data]\nsource = \"digits\"\n";
     let tails = [
         "",
-        "[round]\nupdates_min = 1\ntime_max = \"1s\"\n",
-        "[round]\nupdates_min = 2\ncohort = 2\ntime_max = \"2s\"\ngrace = \"1s\"\non_too_few = \"retry\"\n",
-        "[aggregate.strategy]\nmedian = {}\n[round]\nupdates_min = 1\n",
-        "[aggregate.strategy.principal_gradient]\nwarmup_rounds = 0\n[round]\nupdates_min = 1\n",
-        "[train.algorithm]\nscaffold = {}\n[round]\nupdates_min = 1\n",
-        "[aggregate]\nclip_norm = 1.0\nstrategy = { fedadam = {} }\n[round]\nupdates_min = 1\n",
+        "[round]\nupdates.count.min = 1\nupdates.time.max = \"1s\"\nupdates.on_too_few = { wait = { longer = \"2s\" } }\n",
+        "[round]\nupdates.count.min = 2\ncohort = 2\nupdates.time.max = \"2s\"\nupdates.grace = \"1s\"\nupdates.on_too_few = { retry = { times = 2 } }\n",
+        "[aggregate.strategy]\nmedian = {}\n[round]\nupdates.count = { min = 1, max = 2 }\nupdates.late = { fold = {} }\n",
+        "[aggregate.strategy.principal_gradient]\nwarmup_rounds = 0\n[round]\nupdates.count.min = 2\nupdates.on_too_few = { shrink = { floor = 1 } }\n",
+        "[train.algorithm]\nscaffold = {}\n[round]\nupdates.count.min = 1\n",
+        "[aggregate]\nclip_norm = 1.0\nstrategy = { fedadam = {} }\n[round.async]\nbuffer = 2\n",
     ];
     let read = |tail: &str| Plan::read(&format!("{head}{tail}"), &AnyLoss).map(Arc::new).ok();
     tails.into_iter().filter_map(read).collect()

@@ -1,8 +1,6 @@
 //! The session machine under any sequence of events, also those that no driver gives.
 
-use synod_client::session::{
-    Fault, Finish, JobKey, Kept, Product, Rules, Session, SessionAction, SessionEvent,
-};
+use synod_client::session::{Fault, Finish, JobKey, Kept, Product, Rules, Session, SessionAction, SessionEvent};
 use synod_common::ids::{Digest, RoundId};
 use synod_common::time::Millis;
 use synod_common::wire::{Answer, Progress, TaskKind};
@@ -29,7 +27,9 @@ pub(super) fn session(bytes: &[u8]) {
             match action {
                 SessionAction::End(_) => is_over = true,
                 SessionAction::Upload(key) => assert_eq!(session.in_hand(), Some(key), "what is sent is in hand"),
-                SessionAction::Start { key, .. } => assert_eq!(session.in_hand(), Some(key), "what is begun is in hand"),
+                SessionAction::Start { key, .. } => {
+                    assert_eq!(session.in_hand(), Some(key), "what is begun is in hand")
+                }
                 SessionAction::Forget(key) => {
                     assert!(sent.is_none_or(|sent| sent == key) && in_hand == Some(key), "forgets what is not in hand");
                 }

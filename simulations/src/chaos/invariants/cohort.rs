@@ -26,11 +26,16 @@ impl Invariant for Cohort {
             Entry::RoundOpened(opened) => {
                 self.members = opened.cohort.iter().cloned().collect();
                 if self.size > 0 && self.members.len() > self.size {
-                    return Err(format!("round {} has {} members, not {}", opened.round, self.members.len(), self.size));
+                    return Err(format!(
+                        "round {} has {} members, not {}",
+                        opened.round,
+                        self.members.len(),
+                        self.size
+                    ));
                 }
             }
             Entry::UpdateAccepted(accepted) if !self.members.contains(&accepted.site) => {
-                return Err(format!("{} counts and is not in the cohort of round {}", accepted.site, accepted.header.round));
+                return Err(format!("{} counts and is not in the cohort of round {}", accepted.site, accepted.round));
             }
             Entry::RoundCommitted(committed) => {
                 if let Some(stranger) = committed.took_part.iter().find(|site| !self.members.contains(site)) {

@@ -21,15 +21,16 @@ pub(super) struct CountsOnce {
 }
 
 impl Invariant for CountsOnce {
+    fn begins(&mut self) {
+        self.sites.clear();
+        self.updates.clear();
+    }
+
     fn durable(&mut self, entry: &Entry, values: &[f32]) -> Result<(), String> {
         match entry {
-            Entry::RoundOpened(_) => {
-                self.sites.clear();
-                self.updates.clear();
-            }
             Entry::UpdateAccepted(accepted) => {
                 if !self.sites.insert(accepted.site.clone()) || !self.updates.insert(values_digest(values)) {
-                    return Err(format!("an update of {} counts twice in round {}", accepted.site, accepted.header.round));
+                    return Err(format!("an update of {} counts twice in round {}", accepted.site, accepted.round));
                 }
             }
             Entry::RoundCommitted(committed) => {
@@ -38,7 +39,11 @@ impl Invariant for CountsOnce {
                     return Err(format!("a site took part twice in round {}", committed.round));
                 }
             }
-            Entry::RunStarted { .. } | Entry::SiteJoined { .. } | Entry::MemberOut { .. } | Entry::RunEnded { .. } => {}
+            Entry::RunStarted { .. }
+            | Entry::SiteJoined { .. }
+            | Entry::RoundOpened(_)
+            | Entry::MemberOut { .. }
+            | Entry::RunEnded { .. } => {}
         }
         Ok(())
     }

@@ -17,17 +17,22 @@ pub(super) struct JournalFirst {
 }
 
 impl Invariant for JournalFirst {
+    fn begins(&mut self) {
+        self.accepted.clear();
+        self.ended = None;
+    }
+
     fn durable(&mut self, entry: &Entry, _values: &[f32]) -> Result<(), String> {
         match entry {
-            Entry::RoundOpened(_) => {
-                self.accepted.clear();
-                self.ended = None;
-            }
             Entry::UpdateAccepted(accepted) => {
                 self.accepted.insert((accepted.site.clone(), accepted.header.round));
             }
             Entry::RunEnded { outcome } => self.ended = Some(outcome.clone()),
-            Entry::RunStarted { .. } | Entry::SiteJoined { .. } | Entry::MemberOut { .. } | Entry::RoundCommitted(_) => {}
+            Entry::RunStarted { .. }
+            | Entry::SiteJoined { .. }
+            | Entry::RoundOpened(_)
+            | Entry::MemberOut { .. }
+            | Entry::RoundCommitted(_) => {}
         }
         Ok(())
     }

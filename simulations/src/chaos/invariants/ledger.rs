@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use synod_common::ids::RoundId;
 use synod_coordinator::journal::Entry;
 
 use super::super::fact::Fact;
@@ -14,6 +15,8 @@ pub(super) struct Ledger {
     durable: Vec<Entry>,
     /// Given to the journal since.
     given: VecDeque<Row>,
+    /// The attempt that is open.
+    open: Option<(RoundId, u32)>,
 }
 
 impl Ledger {
@@ -34,6 +37,20 @@ impl Ledger {
         }
     }
 
+    /// Whether an attempt begins with `entry`, the next that is durable. One that is open may be opened again, to wait longer.
+    pub(super) fn begins(&mut self, entry: &Entry) -> bool {
+        let before = self.open;
+        match entry {
+            Entry::RoundOpened(opened) => self.open = Some((opened.round, opened.attempt)),
+            Entry::RoundCommitted(_) | Entry::RunEnded { .. } => self.open = None,
+            Entry::RunStarted { .. }
+            | Entry::SiteJoined { .. }
+            | Entry::UpdateAccepted(_)
+            | Entry::MemberOut { .. } => {}
+        }
+        self.open.is_some() && self.open != before
+    }
+
     pub(super) fn rounds(&self) -> u64 {
         let round = |entry: &Entry| if let Entry::RoundCommitted(c) = entry { Some(c.round.0) } else { None };
         self.durable.iter().rev().find_map(round).unwrap_or(0)
@@ -45,7 +62,9 @@ impl Ledger {
                 self.durable.push(row.0.clone());
                 Ok(row)
             }
-            next => Err(format!("the journal made {} durable out of turn: {:?} was next", entry.kind(), next.map(|r| r.0))),
+            next => {
+                Err(format!("the journal made {} durable out of turn: {:?} was next", entry.kind(), next.map(|r| r.0)))
+            }
         }
     }
 

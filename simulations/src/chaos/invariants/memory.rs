@@ -45,7 +45,9 @@ impl Invariant for Memory {
                 }
                 let most = blobs as u64 * (self.vector_bytes + NAMES_BYTES_MAX);
                 if blob_bytes > most {
-                    return Err(format!("the coordinator holds {blob_bytes} bytes of values, at most {most} are stated"));
+                    return Err(format!(
+                        "the coordinator holds {blob_bytes} bytes of values, at most {most} are stated"
+                    ));
                 }
             }
             _ => {}

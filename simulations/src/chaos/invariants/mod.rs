@@ -20,6 +20,9 @@ use ledger::Ledger;
 
 /// Something that must hold.
 trait Invariant: Debug {
+    /// An attempt of a round begins; what came for another is of no use any more.
+    fn begins(&mut self) {}
+
     /// Looks at an entry that is durable now, with its values.
     fn durable(&mut self, _entry: &Entry, _values: &[f32]) -> Result<(), String> {
         Ok(())
@@ -57,6 +60,9 @@ impl Invariants {
 
     pub(super) fn observe(&mut self, fact: &Fact) -> Result<(), String> {
         for (entry, values) in self.ledger.observe(fact)? {
+            if self.ledger.begins(&entry) {
+                self.all.iter_mut().for_each(|invariant| invariant.begins());
+            }
             self.all.iter_mut().try_for_each(|invariant| invariant.durable(&entry, &values))?;
         }
         self.all.iter_mut().try_for_each(|invariant| invariant.observe(fact))

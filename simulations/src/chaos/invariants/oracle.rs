@@ -50,7 +50,8 @@ impl Oracle {
                 if sorted.len() % 2 == 1 { sorted[middle] } else { f64::midpoint(sorted[middle - 1], sorted[middle]) };
             return median as f32;
         }
-        let (total, sum) = values.fold((0.0, 0.0), |(total, sum), (samples, value)| (total + samples, sum + samples * value));
+        let (total, sum) =
+            values.fold((0.0, 0.0), |(total, sum), (samples, value)| (total + samples, sum + samples * value));
         (sum / total) as f32
     }
 
@@ -67,12 +68,13 @@ impl Oracle {
 }
 
 impl Invariant for Oracle {
+    fn begins(&mut self) {
+        self.updates.clear();
+        self.acknowledged.clear();
+    }
+
     fn durable(&mut self, entry: &Entry, values: &[f32]) -> Result<(), String> {
         match entry {
-            Entry::RoundOpened(_) => {
-                self.updates.clear();
-                self.acknowledged.clear();
-            }
             Entry::UpdateAccepted(accepted) => {
                 self.updates.insert(accepted.site.clone(), (accepted.header.samples, values.to_vec()));
             }
@@ -82,11 +84,16 @@ impl Invariant for Oracle {
             Entry::RoundCommitted(committed) => {
                 let round = committed.round;
                 if let Some(site) = self.acknowledged.iter().find(|site| !committed.took_part.contains(site)) {
-                    return Err(format!("the update of {site} was acknowledged and is not in the model of round {round}"));
+                    return Err(format!(
+                        "the update of {site} was acknowledged and is not in the model of round {round}"
+                    ));
                 }
                 if !self.updates.keys().eq(committed.took_part.iter()) {
                     let (part, there) = (&committed.took_part, self.updates.keys());
-                    return Err(format!("round {round} is made of {part:?}, the journal has {:?}", there.collect::<Vec<_>>()));
+                    return Err(format!(
+                        "round {round} is made of {part:?}, the journal has {:?}",
+                        there.collect::<Vec<_>>()
+                    ));
                 }
                 self.commit();
                 if let Some(at) = (0..values.len()).find(|at| self.model[*at].to_bits() != values[*at].to_bits()) {
@@ -94,7 +101,7 @@ impl Invariant for Oracle {
                     return Err(format!("value {at} of round {round} is {found:?}, the oracle says {expected:?}"));
                 }
             }
-            Entry::RunStarted { .. } | Entry::SiteJoined { .. } | Entry::RunEnded { .. } => {}
+            Entry::RunStarted { .. } | Entry::SiteJoined { .. } | Entry::RoundOpened(_) | Entry::RunEnded { .. } => {}
         }
         Ok(())
     }

@@ -29,8 +29,8 @@ impl Invariant for OwnRound {
             Entry::RunStarted { model, .. } => self.model = *model,
             Entry::RoundOpened(opened) => self.open = Some((opened.round, opened.attempt)),
             Entry::UpdateAccepted(accepted) => {
-                let (site, round) = (&accepted.site, accepted.header.round);
-                if self.open != Some((round, accepted.attempt)) {
+                let (site, round) = (&accepted.site, accepted.round);
+                if self.open != Some((round, accepted.attempt)) || accepted.header.round != round {
                     return Err(format!("the update of {site} for round {round} counts while {:?} is open", self.open));
                 }
                 if self.honest.contains(site) && trained(site, round, self.model, values.len()) != values {

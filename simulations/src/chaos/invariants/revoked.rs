@@ -19,7 +19,9 @@ impl Invariant for Revoked {
                 self.sites.insert(site.clone());
                 Ok(())
             }
-            Fact::Sent { site, what } if self.sites.contains(site) => Err(format!("{site} was revoked and gets {what}")),
+            Fact::Sent { site, what } if self.sites.contains(site) => {
+                Err(format!("{site} was revoked and gets {what}"))
+            }
             Fact::Acknowledged { site, round } if self.sites.contains(site) => {
                 Err(format!("{site} was revoked, and its update for round {round} is acknowledged"))
             }
