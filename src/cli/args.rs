@@ -131,6 +131,9 @@ pub(crate) struct SimulateArgs {
     /// Compare with other ways to train: each site alone, FedAvg, all data pooled.
     #[arg(long, value_enum, value_delimiter = ',')]
     pub(crate) compare: Vec<Compare>,
+    /// Print the time to these values of the main metric, like 0.8,0.9: on the virtual clock, where the plan has profiles.
+    #[arg(long, value_delimiter = ',')]
+    pub(crate) targets: Vec<f64>,
     /// Print events as JSON lines to standard output.
     #[arg(long)]
     pub(crate) json: bool,

@@ -12,4 +12,5 @@ mod killed_clients;
 mod personal;
 mod plans;
 mod rig;
+mod simulating;
 mod site_state;
