@@ -157,6 +157,7 @@ fn loopback(clients: usize, strategy: &str) -> f64 {
                 release: "bench".into(),
                 unreachable_max: Duration::from_secs(10),
                 state: folder.join("state"),
+                keep_every: Duration::from_secs(60),
                 loader: Arc::clone(&loader),
             };
             tokio::spawn(run_session(options, Box::new(|_| {}), std::future::pending()));
