@@ -63,15 +63,15 @@ impl Run {
             pool: BufferPool::new(VALUES, 4),
         };
         let listen = "127.0.0.1:0".parse().unwrap();
-        let journal = Journal::open_folder(&folder.path().join("run"), Keep::default()).unwrap();
-        let options =
-            ServeOptions { members: Members::Certified(Arc::new(coordinator)), listen, release: "test".to_owned() };
+        let members = Members::Certified(Arc::new(coordinator));
+        let options = ServeOptions { members, listen, release: "test".to_owned() };
+        let journal = Journal::open_folder(&folder.path().join("journal"), Keep::default()).unwrap();
         let events = Arc::new(Events::default());
         let ((told, address), (stop, stopped)) = (oneshot::channel(), oneshot::channel::<()>());
         let sink: Arc<dyn EventSink> = Arc::clone(&events) as _;
         let served = tokio::spawn(async move {
             let stopped = async { drop(stopped.await) };
-            serve(options, setup, journal, Arc::new(NoHost), sink, |address| told.send(address).unwrap(), stopped)
+            serve(options, setup, Arc::new(NoHost), sink, |address| told.send(address).unwrap(), stopped)
                 .await
                 .unwrap();
         });

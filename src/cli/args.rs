@@ -86,6 +86,31 @@ pub(crate) enum Command {
     /// Make the certificates of a federation.
     #[command(subcommand)]
     Certs(CertsCommand),
+    /// Play federations in which everything fails, or fuzz what reads bytes; for who works on Synod.
+    #[command(
+        hide = true,
+        after_help = "Examples:\n  synod chaos --seeds 10000\n  synod chaos --replay 4711 -v\n  synod chaos --fuzz 1000000 --target frames"
+    )]
+    Chaos(ChaosArgs),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ChaosArgs {
+    /// Seeds to play.
+    #[arg(long, default_value_t = 1000)]
+    pub(crate) seeds: u64,
+    /// The first seed.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) first: u64,
+    /// Play one seed and show its last lines; all of them with -v.
+    #[arg(long, value_name = "SEED", conflicts_with = "seeds")]
+    pub(crate) replay: Option<u64>,
+    /// Give so many inputs to each fuzz target instead.
+    #[arg(long, value_name = "EXECUTIONS", conflicts_with_all = ["seeds", "replay"])]
+    pub(crate) fuzz: Option<u64>,
+    /// Only this fuzz target.
+    #[arg(long, requires = "fuzz")]
+    pub(crate) target: Option<String>,
 }
 
 #[derive(Args, Debug)]

@@ -9,6 +9,7 @@ mod crash;
 mod enrolment;
 mod federation;
 mod hostile;
+mod killed_clients;
 mod personal;
 mod plans;
 mod rig;

@@ -31,4 +31,6 @@ mod algorithm_tests;
 #[cfg(test)]
 mod loss_memory_tests;
 #[cfg(test)]
+mod progress_tests;
+#[cfg(test)]
 mod tests;

@@ -39,7 +39,7 @@ pub(super) struct Shared {
     /// Whether updates carry the change of a control variate.
     pub(super) has_control: bool,
     pub(super) pool: BufferPool,
-    pub(super) uploads: Arc<Uploads>,
+    pub(super) uploads: Uploads,
     pub(super) inputs: mpsc::Sender<Input>,
     pub(super) prepare_max: Duration,
     /// There where the coordinator has members of its own, rather than whoever the authority certified.
@@ -250,12 +250,16 @@ async fn take_updates(connection: &Connection, site: &SiteName, shared: &Shared)
     loop {
         let opened = connection.accept_bi().await.map_err(|e| StreamError::Connection(explain_connection_error(&e)))?;
         let (mut down, mut up) = opened;
-        let header = within(MESSAGE_MAX, receive_header(&mut up)).await?.ok_or(StreamError::Ended)?;
-        if header.kind == Kind::Renew {
-            within(MESSAGE_MAX, enrolment::renew(connection, (&mut down, &mut up), header, shared)).await?;
-            continue;
-        }
-        match take_update((&mut down, &mut up), header, site, shared).await {
+        let taken = async {
+            let header = within(MESSAGE_MAX, receive_header(&mut up)).await?.ok_or(StreamError::Ended)?;
+            if header.kind == Kind::Renew {
+                within(MESSAGE_MAX, enrolment::renew(connection, (&mut down, &mut up), header, shared)).await?;
+                return Ok(Taken::Renewed);
+            }
+            take_update((&mut down, &mut up), header, site, shared).await
+        };
+        match taken.await {
+            Ok(Taken::Renewed) => continue,
             Ok(Taken::Answered(answer)) => within(MESSAGE_MAX, send(&mut down, &answer)).await?,
             Ok(Taken::NotNeeded(answer)) => within(MESSAGE_MAX, send(&mut down, &Grant::Answered(answer))).await?,
             Ok(Taken::Over) => over().await,
@@ -274,11 +278,13 @@ async fn take_updates(connection: &Connection, site: &SiteName, shared: &Shared)
     }
 }
 
-/// What became of an upload.
+/// What became of a stream that a site opened.
 enum Taken {
-    /// It came, and this is the answer.
+    /// It was about the site's certificate.
+    Renewed,
+    /// An update came, and this is the answer.
     Answered(Answer),
-    /// It need not come.
+    /// The update need not come.
     NotNeeded(Answer),
     /// The run is over.
     Over,

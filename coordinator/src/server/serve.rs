@@ -79,7 +79,6 @@ pub async fn serve(
     let endpoint = bind_server(&members.identity(), members.entry(), options.listen)?;
     let address = endpoint.local_addr().unwrap_or(options.listen);
     let (inputs, inbox) = mpsc::channel(INPUTS_MAX);
-    let uploads = Arc::new(Uploads::new(UPLOADS_MAX, Pace::default()));
     let shared = Arc::new(Shared {
         release: options.release,
         plan_text: setup.plan.to_toml(),
@@ -87,7 +86,7 @@ pub async fn serve(
         layout: setup.layout.digest(),
         has_control: setup.plan.train.algorithm.has_control(),
         pool: setup.pool.clone(),
-        uploads: Arc::clone(&uploads),
+        uploads: Uploads::new(UPLOADS_MAX, Pace::default()),
         inputs: inputs.clone(),
         prepare_max: setup.plan.round.arrival.time.max.to_duration(),
         door: members.door(),
@@ -110,7 +109,6 @@ pub async fn serve(
         sink: enrolment::counting(sink, &shared),
         shared,
         inputs,
-        uploads,
         sites: HashMap::new(),
         answers: HashMap::new(),
         wake_at: None,
@@ -164,7 +162,6 @@ struct MainLoop {
     sink: Arc<dyn EventSink>,
     shared: Arc<Shared>,
     inputs: mpsc::Sender<Input>,
-    uploads: Arc<Uploads>,
     sites: HashMap<SiteName, SiteHandle>,
     answers: HashMap<SiteName, oneshot::Sender<Answer>>,
     wake_at: Option<Instant>,
@@ -258,7 +255,7 @@ impl MainLoop {
             }
             Action::WakeAt(at) => self.wake_at = Some(self.started + Duration::from_millis(at.0)),
             Action::Publish(event) => {
-                self.uploads.hear(&event);
+                self.shared.uploads.hear(&event);
                 self.sink.publish(&event);
             }
             Action::Finish { outcome, model } => self.ended = Some(Ended { outcome, model }),
