@@ -35,6 +35,7 @@ fn lines() -> Vec<Line> {
         updates_min: 1,
         sites: 3,
         time_left_ms: 1000,
+        extended: false,
     };
     let committed = Committed {
         round: RoundId(2),
