@@ -157,6 +157,7 @@ fn loopback(clients: usize, strategy: &str) -> f64 {
                 release: "bench".into(),
                 unreachable_max: Duration::from_secs(10),
                 state: folder.join("state"),
+                keep_every: Duration::from_secs(60),
                 loader: Arc::clone(&loader),
             };
             tokio::spawn(run_session(options, Box::new(|_| {}), std::future::pending()));
@@ -187,7 +188,7 @@ fn memory(strategy: &str, updates: usize) -> Option<f64> {
     let pool = BufferPool::new(layout.len(), 1);
     let mut aggregator = Aggregator::new(&plan, RoundId(5), &layout, updates, updates).ok()?;
     let peak = AtomicU64::new(0);
-    let contribution = Contribution { samples: NonZeroU32::MIN, steps: 1, loss_before: None };
+    let contribution = Contribution { samples: NonZeroU32::MIN, steps: 1, loss_before: None, age: 0 };
     for i in 0..updates {
         let mut delta = pool.take();
         delta.fill(i as f32 * 1e-3);

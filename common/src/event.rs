@@ -120,6 +120,18 @@ pub enum RunEvent {
         /// The local model on the site's held-out samples.
         after: Option<Metrics>,
     },
+    /// An update came after its round had closed. With [`UpdateAccepted`](Self::UpdateAccepted) it counts in the round named
+    /// there.
+    UpdateLate {
+        /// The round it answers.
+        round: RoundId,
+        /// Who.
+        site: SiteName,
+        /// How many rounds later it came.
+        rounds_late: u64,
+        /// What its delta is taken times; absent where it does not count.
+        weight: Option<f64>,
+    },
     /// An update, or a site's turn, was refused.
     UpdateRefused {
         /// The round the sender named.

@@ -27,6 +27,8 @@ pub enum Purpose {
     Personal,
     /// Noise that makes views of samples.
     Views,
+    /// How long a task takes in a simulation.
+    Pace,
     /// Which sites of a simulation are hostile, and what they draw.
     Attack,
     /// How the inputs of a simulated site look.
@@ -53,6 +55,7 @@ impl Purpose {
             Self::Holdout => "holdout",
             Self::Shuffle => "shuffle",
             Self::Personal => "personal",
+            Self::Pace => "pace",
             Self::Attack => "attack",
             Self::Shift => "shift",
             Self::Labels => "labels",

@@ -8,6 +8,7 @@ mod compare;
 mod crash;
 mod federation;
 mod hostile;
+mod killed_clients;
 mod personal;
 mod plans;
 mod rig;

@@ -101,6 +101,33 @@ pub(super) fn check_together(plan: &Plan, problems: &Problems) {
     check_closed_form(plan, problems);
     check_algorithms(plan, problems);
     check_personal(plan, problems);
+    check_old_updates(plan, problems);
+}
+
+/// What rounds need that count updates of older models.
+fn check_old_updates(plan: &Plan, problems: &Problems) {
+    if !plan.round.takes_old() {
+        return;
+    }
+    let key = if plan.round.asynchronous.is_some() { "round.async" } else { "round.updates.late" };
+    let problem = |message: String, help: &str| problems.add(key, None, message, Some(help.to_owned()));
+    if !matches!(plan.aggregate.strategy, Strategy::Fedavg { .. }) {
+        let name = plan.aggregate.strategy.name();
+        let message =
+            format!("`{name}` compares or adds up updates of one model; updates of older ones go into a mean only");
+        problem(message, "use strategy = \"fedavg\", with a server optimiser if you like");
+    }
+    if plan.has_site_state() || plan.train.algorithm.feddyn.is_some() {
+        let message = "algorithms and personal models with which sites keep something go on from the last round that counted, which an older update is not";
+        problem(message.to_owned(), "leave out scaffold, feddyn, moon, isogclr and personal models that sites keep");
+    }
+    let colludes = |s: &super::simulation::Simulation| {
+        matches!(s.attack, Some(Attack::InnerProduct { .. } | Attack::LittleIsEnough { .. }))
+    };
+    if plan.simulation.as_ref().is_some_and(colludes) {
+        let message = "hostile sites that agree on what they send need a common beginning";
+        problem(message.to_owned(), "use another attack, such as sign_flip");
+    }
 }
 
 /// What the partition needs of the data and the task.
