@@ -12,7 +12,7 @@ use synod_common::state::State;
 use synod_common::update::BufferPool;
 use synod_coordinator::journal::{Journal, JournalError, Keep};
 use synod_coordinator::round::{Ended, Setup};
-use synod_coordinator::server::{ServeError, ServeOptions, serve};
+use synod_coordinator::server::{Members, ServeError, ServeOptions, serve};
 
 use super::args::ServeArgs;
 use super::clock::now;
@@ -63,7 +63,11 @@ pub(crate) fn run(args: &ServeArgs, quiet: bool) -> Outcome {
         state: State::default(),
         pool,
     };
-    let options = ServeOptions { identity, listen: args.listen, release: env!("CARGO_PKG_VERSION").to_owned() };
+    let options = ServeOptions {
+        members: Members::Certified(Arc::new(identity)),
+        listen: args.listen,
+        release: env!("CARGO_PKG_VERSION").to_owned(),
+    };
     let host = Arc::new(RunHost { folder: Arc::clone(&folder), central });
     let listening = |address: std::net::SocketAddr| {
         if json {

@@ -25,6 +25,8 @@ mod drift_tests;
 #[cfg(test)]
 mod durable_tests;
 #[cfg(test)]
+mod old_updates_tests;
+#[cfg(test)]
 mod quorum_tests;
 #[cfg(test)]
 mod tests;
