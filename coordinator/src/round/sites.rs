@@ -97,7 +97,7 @@ impl Run {
         }
     }
 
-    /// As leaving, and nothing of it is waited for any more.
+    /// As leaving, and nothing of it is waited for any more: what it sent and was not accepted yet is dropped.
     pub(super) fn on_expelled(
         &mut self,
         phase: Phase,
@@ -109,6 +109,7 @@ impl Run {
         let id = site.client_id();
         self.known.remove(&id);
         self.returning.remove(&id);
+        self.held.retain(|(holder, _)| holder != site);
         match self.on_left(phase, now, site, reason, out) {
             Phase::Gathering(mut gathering) => {
                 let state = gathering.members.get(&id).map(|member| &member.state);
