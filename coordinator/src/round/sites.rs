@@ -107,12 +107,12 @@ impl Run {
     ) -> Phase {
         let id = site.client_id();
         self.known.remove(&id);
-        match self.on_left(phase, now, site, reason.clone(), out) {
+        match self.on_left(phase, now, site.clone(), reason.clone(), out) {
             Phase::Gathering(mut gathering) => {
-                if let Some(member) = gathering.members.get_mut(&id)
-                    && !matches!(member.state, MemberState::Counted)
-                {
-                    member.state = MemberState::Out { reason };
+                let state = gathering.task_of(id).map(|member| &member.state);
+                // An update on its way to the journal counts when it is there: the journal cannot take it back.
+                if state.is_some_and(|state| !matches!(state, MemberState::Counted | MemberState::Writing)) {
+                    put_out(&mut gathering, now, &site, &reason, out);
                 }
                 self.try_close(gathering, now, out)
             }
