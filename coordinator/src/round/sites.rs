@@ -25,6 +25,7 @@ impl Run {
     ) -> Phase {
         let id = site.client_id();
         self.sites.insert(id, site.clone());
+        self.returning.remove(&id);
         if self.known.insert(id) {
             journal(Entry::SiteJoined { site: site.clone() }, out);
         }
