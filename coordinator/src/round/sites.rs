@@ -112,7 +112,8 @@ impl Run {
         self.held.retain(|(holder, _)| holder != site);
         match self.on_left(phase, now, site, reason, out) {
             Phase::Gathering(mut gathering) => {
-                let state = gathering.members.get(&id).map(|member| &member.state);
+                let state = gathering.task_of(id).map(|member| &member.state);
+                // An update on its way to the journal counts when it is there: the journal cannot take it back.
                 if state.is_some_and(|state| !matches!(state, MemberState::Counted | MemberState::Writing)) {
                     put_out(&mut gathering, now, site, reason, out);
                 }
