@@ -71,7 +71,7 @@ impl Run {
         let sink: Arc<dyn EventSink> = Arc::clone(&events) as _;
         let served = tokio::spawn(async move {
             let stopped = async { drop(stopped.await) };
-            serve(options, setup, Arc::new(NoHost), sink, |address| told.send(address).unwrap(), stopped)
+            serve(options, setup, journal, Arc::new(NoHost), sink, |address| told.send(address).unwrap(), stopped)
                 .await
                 .unwrap();
         });

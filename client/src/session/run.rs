@@ -291,8 +291,9 @@ impl Edge {
         let mut actions = Vec::new();
         self.session.step(self.now(), event, &mut actions);
         actions.into_iter().for_each(|action| self.carry_out(action));
-        // The model of a task that nothing came of is not kept.
-        self.order = None;
+        // The model of a task that nothing comes of is not kept.
+        let next = self.session.next_task();
+        self.order = self.order.take().filter(|order| next == Some(order.key));
     }
 
     fn say(&self, word: Word) {

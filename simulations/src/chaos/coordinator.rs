@@ -69,6 +69,8 @@ impl Coordinator {
             return Ok(());
         }
         self.life += 1;
+        // It knows nothing of connections of an earlier life, and says so.
+        world.break_all(None);
         let cut = world.rng.random_bool(world.faults().power_cut);
         let fuse = world.rng.random_range(1..12);
         self.disk.set_fuse(cut.then_some(fuse));

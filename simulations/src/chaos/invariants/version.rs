@@ -1,7 +1,7 @@
 //! The model's version grows by one with each committed round, and what listeners are told of it is so.
 
 use synod_common::blocks::Layout;
-use synod_common::event::RunEvent;
+use synod_common::event::{Outcome, RunEvent};
 use synod_common::ids::{Digest, RoundId};
 use synod_coordinator::journal::Entry;
 
@@ -62,7 +62,10 @@ impl Invariant for Version {
                 }
                 self.told = *round;
             }
-            RunEvent::RunResumed { model, .. } | RunEvent::RunFinished { model, .. } if *model != self.last.1 => {
+            // One that is interrupted may not have heard yet that the next is durable.
+            RunEvent::RunResumed { model, .. } | RunEvent::RunFinished { outcome: Outcome::Completed, model, .. }
+                if *model != self.last.1 =>
+            {
                 return Err(format!("listeners hear of a model that is not that of round {}", self.last.0));
             }
             _ => {}
