@@ -108,6 +108,7 @@ impl Run {
     ) -> Phase {
         let id = site.client_id();
         self.known.remove(&id);
+        self.returning.remove(&id);
         match self.on_left(phase, now, site.clone(), reason.clone(), out) {
             Phase::Gathering(mut gathering) => {
                 let state = gathering.task_of(id).map(|member| &member.state);
