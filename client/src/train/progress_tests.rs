@@ -146,7 +146,9 @@ fn with_every_kind_of_algorithm() {
         "isogclr = { weight = 0.5 }",
     ];
     for algorithm in algorithms {
-        let train = format!("{MOMENTUM}\nalgorithm = {{ {algorithm} }}");
+        // SCAFFOLD takes plain steps.
+        let optimiser = if algorithm.starts_with("scaffold") { "optimiser = { sgd = { lr = 0.1 } }" } else { MOMENTUM };
+        let train = format!("{optimiser}\nalgorithm = {{ {algorithm} }}");
         goes_on_to_the_same_bits(algorithm, MLP, "", &train, STEPS);
     }
 }

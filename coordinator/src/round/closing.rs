@@ -223,7 +223,7 @@ impl Run {
         match self.plan.round.asynchronous {
             Some(_) => self.dispatch(gathering, out),
             None if gathering.extended && self.sites.contains_key(&site.client_id()) => {
-                self.admit(gathering, site, out)
+                self.admit(gathering, site, out);
             }
             None => {}
         }

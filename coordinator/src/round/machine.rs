@@ -155,8 +155,8 @@ impl Run {
             Event::Arrived { site, samples, class_counts } => {
                 self.on_arrived(phase, now, &site, samples, class_counts, out)
             }
-            Event::Left { site, reason } => self.on_left(phase, now, site, reason, out),
-            Event::Expelled { site, reason } => self.on_expelled(phase, now, site, reason, out),
+            Event::Left { site, reason } => self.on_left(phase, now, &site, &reason, out),
+            Event::Expelled { site, reason } => self.on_expelled(phase, now, &site, &reason, out),
             Event::Progress { site, round, step, steps, loss } => {
                 if matches!(&phase, Phase::Gathering(g) if g.members.get(&site.client_id()).is_some_and(|m| m.task == round))
                 {
@@ -168,7 +168,7 @@ impl Run {
                 self.bytes_up = self.bytes_up.saturating_add(self.bytes_of_update());
                 self.on_update(phase, now, site, received, out)
             }
-            Event::Declined { site, round, reason } => self.on_declined(phase, now, site, round, &reason, out),
+            Event::Declined { site, round, reason } => self.on_declined(phase, now, &site, round, &reason, out),
             Event::Faulted { site, reason } => {
                 let round = open_round(&phase);
                 out.push(Action::Publish(RunEvent::UpdateRefused { round, site, reason }));

@@ -33,9 +33,9 @@ fn lines() -> Vec<Line> {
         attempt: 1,
         cohort: vec![site("a"), site("b")],
         updates_min: 1,
+        extended: false,
         sites: 3,
         time_left_ms: 1000,
-        extended: false,
     };
     let committed = Committed {
         round: RoundId(2),
