@@ -21,15 +21,13 @@ pub(super) struct JobKey {
     pub(super) model: Digest,
 }
 
-/// What a training needs besides the site's data.
+/// What a job needs besides the site's data.
 #[derive(Debug)]
-pub(super) struct TrainingOrder {
+pub(super) struct JobOrder {
     pub(super) key: JobKey,
     pub(super) model: Buffer,
-    pub(super) control: Option<Buffer>,
+    pub(super) extra: Option<Buffer>,
     pub(super) last_counted: RoundId,
-    /// Where the delta goes.
-    pub(super) delta: Buffer,
 }
 
 /// What comes out of a job.
@@ -89,16 +87,17 @@ fn kept_state(
 }
 
 impl Job {
-    /// Begins the training that `order` asks for, with and for what `keeper` holds. Without a keeper the plan's sites keep
-    /// nothing.
+    /// Begins the training that `order` asks for, with and for what `keeper` holds; `delta` is where its numbers go. Without
+    /// a keeper the plan's sites keep nothing.
     pub(super) fn train(
         work: &Arc<Work>,
-        order: TrainingOrder,
+        order: JobOrder,
+        delta: Buffer,
         keeper: Option<Arc<StateFolder>>,
         events: mpsc::UnboundedSender<JobEvent>,
     ) -> Self {
         Self::spawn(work, order.key, events, move |work, events, cancelled| {
-            let TrainingOrder { key, model, control, last_counted, delta } = order;
+            let JobOrder { key, model, extra, last_counted } = order;
             let mut watch = |r: crate::train::StepReport| {
                 let _ = events.send(JobEvent::Progress(Progress {
                     round: key.round,
@@ -109,7 +108,7 @@ impl Job {
                 if cancelled.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
             };
             let state = kept_state(key, last_counted, keeper.as_deref(), events);
-            let order = Order { round: key.round, model: &model, control: control.as_deref() };
+            let order = Order { round: key.round, model: &model, extra: extra.as_deref() };
             let trained = work.train(order, &state, delta, clock, &mut watch).map_err(|error| error.to_string());
             let kept = trained.and_then(|(update, state)| match &keeper {
                 // Durable before the update is sent: once it counts, the next task asks for this state.
@@ -123,17 +122,18 @@ impl Job {
         })
     }
 
-    /// Begins to measure `model` with what `keeper` holds of `last_counted`.
+    /// Begins to measure the model of `order` with what `keeper` holds.
     pub(super) fn evaluate(
         work: &Arc<Work>,
-        key: JobKey,
-        model: Buffer,
-        last_counted: RoundId,
+        order: JobOrder,
         keeper: Option<Arc<StateFolder>>,
         events: mpsc::UnboundedSender<JobEvent>,
     ) -> Self {
-        Self::spawn(work, key, events, move |work, events, _| {
-            match work.evaluate(key.round, &model, &kept_state(key, last_counted, keeper.as_deref(), events)) {
+        Self::spawn(work, order.key, events, move |work, events, _| {
+            let JobOrder { key, model, extra, last_counted } = order;
+            let state = kept_state(key, last_counted, keeper.as_deref(), events);
+            let order = Order { round: key.round, model: &model, extra: extra.as_deref() };
+            match work.evaluate(order, &state) {
                 Ok(metrics) => Product::Evaluated { round: key.round, metrics },
                 Err(error) => Product::Failed { round: key.round, reason: error.to_string() },
             }

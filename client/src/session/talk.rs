@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use quinn::{Connection, RecvStream, SendStream};
 use synod_common::event::LeftOut;
+use synod_common::extra::Extras;
 use synod_common::update::Update;
 use synod_common::wire::{Answer, Declined, Evaluated, Finished, Ready, Task, TaskKind, shorten};
 use synod_transport::{StreamError, explain_connection_error, receive, receive_values, send, send_values};
 use tokio::time::timeout;
 
-use super::job::{Job, JobEvent, JobKey, Product, TrainingOrder};
+use super::job::{Job, JobEvent, JobKey, JobOrder, Product};
 use super::run::{SiteEvent, State};
 
 /// How long the model or an update may take: a 2 GB model over 10 Mbit/s.
@@ -92,15 +93,15 @@ impl<'a> Talk<'a> {
     async fn take_task(&mut self, stream: &mut RecvStream) -> Result<(), StreamError> {
         let Some(prepared) = &self.state.prepared else { return Ok(()) };
         let (work, pool, digest) = (prepared.work.clone(), prepared.pool.clone(), prepared.digest);
-        let has_control = prepared.plan.train.algorithm.has_control();
+        let extras = Extras::new(&prepared.plan, work.trainer.layout());
         let keeper = prepared.keeper.clone();
         let task: Task = receive(stream).await?;
         let mut model = pool.take();
-        let mut control = (has_control && task.kind == TaskKind::Train).then(|| pool.take());
+        let mut extra = extras.of_task(task.kind).map(|values| pool.take_of(values));
         let transfer = async {
             receive_values(stream, &mut model).await?;
-            match &mut control {
-                Some(control) => receive_values(stream, control).await,
+            match &mut extra {
+                Some(extra) => receive_values(stream, extra).await,
                 None => Ok(()),
             }
         };
@@ -126,11 +127,11 @@ impl<'a> Talk<'a> {
         (self.state.watch)(SiteEvent::TaskStarted { round: task.round, trains });
         // A task for another round ends the old one: its round is closed.
         let events = self.state.events.clone();
+        let order = JobOrder { key, model, extra, last_counted: task.last_counted };
         self.state.job = Some(if trains {
-            let order = TrainingOrder { key, model, control, last_counted: task.last_counted, delta: pool.take() };
-            Job::train(&work, order, keeper, events)
+            Job::train(&work, order, pool.take(), keeper, events)
         } else {
-            Job::evaluate(&work, key, model, task.last_counted, keeper, events)
+            Job::evaluate(&work, order, keeper, events)
         });
         Ok(())
     }
@@ -204,8 +205,8 @@ impl<'a> Talk<'a> {
             let (mut up, mut down) = opened.map_err(|e| StreamError::Connection(explain_connection_error(&e)))?;
             send(&mut up, &update.header).await?;
             send_values(&mut up, &update.delta).await?;
-            if let Some(control) = &update.control {
-                send_values(&mut up, control).await?;
+            if let Some(extra) = &update.extra {
+                send_values(&mut up, extra).await?;
             }
             let _ = up.finish();
             receive::<Answer>(&mut down).await

@@ -30,7 +30,7 @@ pub use data::{
     OnMissing, Source,
 };
 pub use federation::{Attack, Evaluate, OnTooFew, Partition, RoundPlan, SITES_MAX, Screening, Simulation};
-pub use personal::{BlockRule, FineTune, Moves, Personal};
+pub use personal::{BlockRule, FEDPAC_UPDATES_MAX, FineTune, Moves, Personal};
 pub use reader::Problem;
 pub use resolved::{AnyLoss, Catalogue, PLAN_BYTES_MAX, Plan, PlanError, Refusal};
 pub use strategies::{OptionInfo, STRATEGIES, StrategyFamily, StrategyInfo};

@@ -3,6 +3,7 @@
 use super::closed_form::check_closed_form;
 use super::data::{DIGIT_ATTRIBUTES, Fit, Normalise, Source};
 use super::federation::{Attack, Partition};
+use super::personal::{FEDPAC_UPDATES_MAX, Personal};
 use super::reader::Problems;
 use super::resolved::Plan;
 use super::strategy::{Strategy, Weighting};
@@ -177,10 +178,27 @@ fn check_personal(plan: &Plan, problems: &Problems) {
     if let Some(reason) = personal.unfit(&plan.model) {
         problem(format!("`{name}` {reason}"), "choose another model, or another personal method such as \"ditto\"");
     }
+    if matches!(personal, Personal::Fedpac { .. }) {
+        if !matches!(plan.task, Task::Classification { .. }) {
+            let message = format!("`{name}` has a centroid for each class, the task is `{}`", plan.task.name());
+            problem(message, "choose [task.classification], or personal = \"fedrep\"");
+        }
+        let updates = match (plan.round.cohort, &plan.simulation) {
+            (0, Some(simulation)) => simulation.clients.max(plan.round.sites_min),
+            (0, None) => plan.round.sites_min,
+            (cohort, _) => cohort,
+        };
+        if updates as usize > FEDPAC_UPDATES_MAX {
+            let message =
+                format!("`{name}` takes at most {FEDPAC_UPDATES_MAX} updates a round, a round may have {updates}");
+            problem(message, "set round.cohort to at most 256");
+        }
+    }
     let algorithms = &plan.train.algorithm;
     if personal.fixes_blocks() && (algorithms.scaffold.is_some() || algorithms.feddyn.is_some()) {
-        let message =
-            format!("`{name}` leaves blocks out of the update, whose drift `scaffold` and `feddyn` would correct");
+        let message = format!(
+            "with `{name}` blocks stay out of the update or begin elsewhere at each site, and `scaffold` and `feddyn` would correct their drift"
+        );
         problem(message, "remove [train.algorithm] scaffold and feddyn, or use personal = \"ditto\"");
     }
 }

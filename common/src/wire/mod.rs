@@ -10,8 +10,8 @@
 //! | stream | opened by | carries |
 //! |---|---|---|
 //! | control, bidirectional | client, once | up: `Hello`, `Ready`, `Progress`, `Evaluated`, `Declined` · down: `Welcome`, `Finished` |
-//! | task, one way | coordinator, one a task | `Task`, then the model as a block stream; with SCAFFOLD the control variate as another |
-//! | update, bidirectional | client, one an update | up: `UpdateHeader`, then the delta as a block stream; with SCAFFOLD the change of the site's control variate as another · down: `Answer` |
+//! | task, one way | coordinator, one a task | `Task`, then the model as a block stream; where the plan has one its [extra vector](crate::extra) as another |
+//! | update, bidirectional | client, one an update | up: `UpdateHeader`, then the delta as a block stream; where the plan has one its extra vector as another · down: `Answer` |
 //!
 //! This is the only module that names the encoding crate. Every kind has a size limit that is checked before anything is
 //! allocated, and a body with leftover bytes is refused.

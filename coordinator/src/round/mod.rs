@@ -19,6 +19,8 @@ mod screening;
 mod sites;
 
 #[cfg(test)]
+mod collaboration_tests;
+#[cfg(test)]
 mod drift_tests;
 #[cfg(test)]
 mod tests;

@@ -84,7 +84,7 @@ impl Run {
         received: Box<Received>,
         out: &mut Vec<Action>,
     ) -> Phase {
-        self.bytes_up = self.bytes_up.saturating_add(self.bytes_of_update());
+        self.bytes_up = self.bytes_up.saturating_add(self.bytes_of(self.extras.update));
         let named = received.update.header.round;
         let Phase::Gathering(mut gathering) = phase else {
             let reason =
@@ -139,10 +139,10 @@ impl Run {
         update: Update,
         out: &mut Vec<Action>,
     ) -> Phase {
-        let Update { header, delta, control } = update;
+        let Update { header, delta, extra } = update;
         let id = site.client_id();
-        let control = control.zip(passed.control);
-        let counted = gathering.aggregator.push(id, passed.contribution, delta, passed.screened, control);
+        let extra = extra.zip(passed.extra);
+        let counted = gathering.aggregator.push(id, passed.contribution, delta, passed.screened, extra);
         if let Some(member) = gathering.members.get_mut(&id) {
             member.state = match &counted {
                 Ok(()) => MemberState::Counted,
@@ -159,8 +159,8 @@ impl Run {
             site,
             samples: u64::from(passed.contribution.samples.get()),
             norm: passed.screened.norm(),
-            bytes_down: self.bytes_of_update(),
-            bytes_up: self.bytes_of_update(),
+            bytes_down: self.bytes_of(self.extras.train),
+            bytes_up: self.bytes_of(self.extras.update),
             train_ms: header.train_ms,
             train: header.train,
             before: header.before,

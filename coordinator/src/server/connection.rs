@@ -33,8 +33,8 @@ pub(super) struct Shared {
     pub(super) plan_text: String,
     pub(super) plan_digest: Digest,
     pub(super) layout: Digest,
-    /// Whether updates carry the change of a control variate.
-    pub(super) has_control: bool,
+    /// Values beside the delta of an update, where the plan has them.
+    pub(super) extra: Option<usize>,
     pub(super) pool: BufferPool,
     pub(super) uploads: Semaphore,
     pub(super) inputs: mpsc::Sender<Input>,
@@ -190,12 +190,12 @@ async fn send_task(
     plan: Digest,
 ) -> Result<(), StreamError> {
     let mut stream = connection.open_uni().await.map_err(|e| StreamError::Connection(explain_connection_error(&e)))?;
-    let OutTask { round, kind, model, control, last_counted, .. } = task;
+    let OutTask { round, kind, model, extra, last_counted, .. } = task;
     let (round, kind, last_counted) = (*round, *kind, *last_counted);
     send(&mut stream, &Task { round, kind, plan, model: model.digest, last_counted, time_left_ms }).await?;
     send_values(&mut stream, &model.values).await?;
-    if let Some(control) = control {
-        send_values(&mut stream, control).await?;
+    if let Some(extra) = extra {
+        send_values(&mut stream, extra).await?;
     }
     let _ = stream.finish();
     Ok(())
@@ -272,13 +272,13 @@ async fn take_update(up: &mut RecvStream, site: &SiteName, shared: &Shared) -> R
     let Ok(_permit) = shared.uploads.acquire().await else { return Ok(None) };
     let mut delta = shared.pool.take();
     receive_values(up, &mut delta).await?;
-    let mut control = shared.has_control.then(|| shared.pool.take());
-    if let Some(control) = &mut control {
-        receive_values(up, control).await?;
+    let mut extra = shared.extra.map(|values| shared.pool.take_of(values));
+    if let Some(extra) = &mut extra {
+        receive_values(up, extra).await?;
     }
     let (answer, answered) = oneshot::channel();
     // One pass over the values, here where other sites' uploads go on beside it.
-    let received = tokio::task::block_in_place(|| Received::screen(Update { header, delta, control }));
+    let received = tokio::task::block_in_place(|| Received::screen(Update { header, delta, extra }));
     let event = Event::Update { site: site.clone(), received };
     if shared.inputs.send(Input::Update { event, site: site.clone(), answer }).await.is_err() {
         return Ok(None);

@@ -310,12 +310,12 @@ impl Fleet<'_> {
             let reason = format!("its state of round {} is lost; this is a bug, please report it", task.last_counted);
             return Done::Event(Event::Declined { site, round, reason });
         };
+        let order = Order { round, model: &task.model.values, extra: task.extra.as_deref() };
         match task.kind {
             TaskKind::Train => {
                 let mut watch = |_| {
                     if self.stop.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
                 };
-                let order = Order { round, model: &task.model.values, control: task.control.as_deref() };
                 let trained = match work.train(order, &state, pool.take(), millis, &mut watch) {
                     Ok((update, state)) => {
                         if keeps {
@@ -336,7 +336,7 @@ impl Fleet<'_> {
                     Err(declined) => declined,
                 })
             }
-            TaskKind::Evaluate => Done::Event(match work.evaluate(round, &task.model.values, &state) {
+            TaskKind::Evaluate => Done::Event(match work.evaluate(order, &state) {
                 Ok(metrics) => Event::Evaluated { site, round, metrics },
                 Err(error) => Event::Declined { site, round, reason: error.to_string() },
             }),
