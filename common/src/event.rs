@@ -40,6 +40,23 @@ pub enum RunEvent {
         /// The digest of the initial model.
         model: Digest,
     },
+    /// The coordinator was started again and the run goes on.
+    RunResumed {
+        /// [`EVENT_VERSION`].
+        version: u32,
+        /// The plan's name.
+        name: String,
+        /// The plan's digest.
+        plan: Digest,
+        /// Rounds planned.
+        rounds: u64,
+        /// The round that goes on or comes next.
+        round: RoundId,
+        /// Whose updates count in it already.
+        accepted: Vec<SiteName>,
+        /// The digest of the last committed model.
+        model: Digest,
+    },
     /// A site connected.
     SiteArrived {
         /// Who.

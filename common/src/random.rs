@@ -29,6 +29,12 @@ pub enum Purpose {
     Views,
     /// Which sites of a simulation are hostile, and what they draw.
     Attack,
+    /// How the inputs of a simulated site look.
+    Shift,
+    /// Which labels of a simulated site are wrong, permuted or missing.
+    Labels,
+    /// Which samples of a rare class a simulation keeps.
+    LongTail,
 }
 
 impl Purpose {
@@ -42,6 +48,9 @@ impl Purpose {
             Self::Shuffle => "shuffle",
             Self::Personal => "personal",
             Self::Attack => "attack",
+            Self::Shift => "shift",
+            Self::Labels => "labels",
+            Self::LongTail => "long tail",
             Self::Views => "views",
         }
     }

@@ -57,6 +57,11 @@ pub(crate) enum Command {
         after_help = "Examples:\n  synod compare plans/demo.toml --losses 'cross_entropy,focal{gamma=1.5}' --seeds 5\n  synod compare plans/demo.toml --strategies fedavg,principal_gradient --seeds 3 --out studies/demo\n\nRun again into the same folder, it goes on where it ended."
     )]
     Compare(CompareArgs),
+    /// Show who owns which sample in a simulation of a plan, and how much sites differ.
+    #[command(
+        after_help = "Examples:\n  synod partition plans/demo.toml --show\n  synod partition plans/demo.toml --json\n  synod partition plans/demo.toml --out owners.idx"
+    )]
+    Partition(PartitionArgs),
     /// Write, check and show plans.
     #[command(subcommand)]
     Plan(PlanCommand),
@@ -156,6 +161,25 @@ pub(crate) struct CompareArgs {
     /// Print one JSON object instead of the table.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct PartitionArgs {
+    /// The plan, which has a section for simulations.
+    #[arg(value_name = "PLAN.toml")]
+    pub(crate) plan: PathBuf,
+    /// The folder that the plan's file names are relative to [default: the plan's own folder].
+    #[arg(long, env = "SYNOD_DATA", value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// Show the samples of each class at each site.
+    #[arg(long)]
+    pub(crate) show: bool,
+    /// Print one JSON object instead.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Write the site of each training sample to this file, which the partition `file` reads.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
 }
 
 /// What to compare a run with.

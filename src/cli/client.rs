@@ -51,7 +51,18 @@ pub(crate) fn run(args: ClientArgs, quiet: bool) -> Outcome {
             let loss = loss.map(|l| format!(", loss {l:.3}")).unwrap_or_default();
             display.say(format!("round {round}: update accepted{loss}"));
         }
-        SiteEvent::Refused(left_out, round) => display.say(format!("round {round}: not counted: {}", left_out.reason)),
+        SiteEvent::AnsweredFromKept { round } => {
+            display.say(format!("round {round}: the update is finished already; it is sent from what was kept"));
+        }
+        SiteEvent::NotKept { round, reason } => {
+            display.say(format!("round {round}: the update is not kept ({reason}); it is sent all the same"));
+        }
+        SiteEvent::Dropped { round, reason } => display.say(format!("round {round}: {reason}")),
+        SiteEvent::UploadBroke { round, reason, pause } => {
+            display
+                .say(format!("round {round}: the upload broke: {reason}; it goes on in {:.1} s", pause.as_secs_f64()));
+        }
+        SiteEvent::Refused { round, reason } => display.say(format!("round {round}: not counted: {reason}")),
     };
     let runtime = stop::runtime()?;
     let interrupt = stop::signal("the coordinator is told");

@@ -108,10 +108,21 @@ impl State {
                     "run {name} (plan {}): {rounds} rounds of {strategy}, {parameters} parameters",
                     plan.short()
                 ));
-                if let Some(bars) = &self.bars {
-                    let overall = bar("{prefix:14} {bar:30.cyan} {pos}/{len} {msg}", *rounds).with_prefix("rounds");
-                    self.overall = Some(bars.add(overall));
-                }
+                self.count_rounds();
+            }
+            RunEvent::RunResumed { name, plan, rounds, round, accepted, model, .. } => {
+                self.rounds = *rounds;
+                let there = if accepted.is_empty() {
+                    String::new()
+                } else {
+                    format!(", which has {} updates already", accepted.len())
+                };
+                self.say(&format!(
+                    "run {name} (plan {}) goes on from model {}: round {round} of {rounds}{there}",
+                    plan.short(),
+                    model.short()
+                ));
+                self.count_rounds();
             }
             RunEvent::SiteArrived { site, samples, .. } => {
                 self.arrived += 1;
@@ -216,6 +227,13 @@ impl State {
                 let (seconds, megabytes) = (*ms as f64 / 1000.0, (bytes_up + bytes_down) as f64 / 1e6);
                 self.say(&format!("{how} in {seconds:.1} s, {megabytes:.1} MB, model {}", model.short()));
             }
+        }
+    }
+
+    fn count_rounds(&mut self) {
+        if let Some(bars) = &self.bars {
+            let overall = bar("{prefix:14} {bar:30.cyan} {pos}/{len} {msg}", self.rounds).with_prefix("rounds");
+            self.overall = Some(bars.add(overall));
         }
     }
 

@@ -13,6 +13,7 @@ mod golden;
 mod host;
 mod losses;
 mod out;
+mod partition;
 mod plan;
 mod plan_file;
 mod serve;
@@ -54,6 +55,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Demo(args) => demo::run(&args, cli.quiet),
         Command::Simulate(args) => simulate::run(&args, cli.quiet),
         Command::Compare(args) => compare::run(&args, cli.quiet),
+        Command::Partition(args) => partition::run(&args, cli.quiet, colour),
         Command::Plan(command) => plan::run(&command),
         Command::Coordinator(CoordinatorCommand::Serve(args)) => serve::run(&args, cli.quiet),
         Command::Client(ClientCommand::Run(args)) => client::run(args, cli.quiet),

@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicBool;
 use synod_client::data::{self, Loaded};
 use synod_client::train::Trainer;
 use synod_common::event::{Outcome as RunOutcome, RunEvent};
-use synod_common::plan::{Partition, Plan};
+use synod_common::plan::Plan;
 use synod_coordinator::round::Ended;
 use synod_simulations::fleet::{Fleet, FleetOptions, Population, Reference, references};
 use synod_simulations::report::{ComparisonRow, table};
@@ -132,7 +132,7 @@ fn with_overrides(plan: &Arc<Plan>, args: &SimulateArgs) -> Result<Arc<Plan>, Fa
             let help = "add [simulation] with clients and a partition";
             return Err(Failure::new(Exit::Usage, "--clients needs a plan with a [simulation] section", Some(help)));
         };
-        if simulation.partition == Partition::Natural {
+        if simulation.partition.takes_owners_of_data() {
             let message = "--clients does not go with natural sites: the data says how many there are";
             return Err(Failure::new(Exit::Usage, message, None));
         }

@@ -39,7 +39,7 @@ pub struct Loaded {
     /// Samples to measure the global model on. They have owners where the data itself says which site's test samples they
     /// are; a test set that was split off at random has none.
     pub test: Option<Arc<Dataset>>,
-    /// The position of its site for each training sample, where the plan's partition is a file.
+    /// The position of its site for each training sample, [`u32::MAX`] for none, where the plan's partition is a file.
     pub assignment: Option<Vec<u32>>,
     /// What a person should know, like rows left out for missing values.
     pub notes: Vec<String>,
@@ -152,7 +152,7 @@ pub(super) fn read(
 }
 
 fn owners_from(plan: &Plan, source: &CsvSource, place: Place) -> OwnersFrom {
-    let natural = plan.simulation.as_ref().is_some_and(|s| s.partition == Partition::Natural);
+    let natural = plan.simulation.as_ref().is_some_and(|s| s.partition.takes_owners_of_data());
     match place {
         // All rows at a site are the site's.
         Place::Site => OwnersFrom::Nothing,

@@ -4,22 +4,16 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use synod_common::ids::{Digest, RoundId};
+use synod_common::ids::RoundId;
 use synod_common::metrics::Metrics;
 use synod_common::state::State;
 use synod_common::update::{Buffer, Update};
 use synod_common::wire::Progress;
 use tokio::sync::mpsc;
 
+use super::actions::JobKey;
 use crate::keep::StateFolder;
 use crate::work::{Order, Work};
-
-/// What a task is about: an answer is good for exactly this.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct JobKey {
-    pub(super) round: RoundId,
-    pub(super) model: Digest,
-}
 
 /// What a job needs besides the site's data.
 #[derive(Debug)]

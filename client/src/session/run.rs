@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use synod_certs::Identity;
-use synod_common::event::LeftOut;
 use synod_common::ids::{Digest, RoundId, SiteName};
 use synod_common::plan::Plan;
 use synod_common::update::BufferPool;
@@ -16,6 +15,7 @@ use synod_transport::{CloseReason, StreamError, bind_client, connect, explain_co
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
 
+use super::actions::{Finish, JobKey, SiteEvent};
 use super::backoff::Backoff;
 use super::job::{Job, JobEvent, Product};
 use super::talk::{Talk, TalkEnd};
@@ -49,63 +49,6 @@ pub struct SessionOptions {
     pub state: PathBuf,
     /// Loads the site's samples once the plan is known.
     pub loader: Loader,
-}
-
-/// What happens in a session, for whoever shows or logs it.
-#[derive(Debug, Clone, PartialEq)]
-pub enum SiteEvent {
-    /// Connected, and the plan is known.
-    Joined {
-        /// The site's name, as the coordinator reads it.
-        site: SiteName,
-        /// The plan's name.
-        plan: String,
-        /// Its digest.
-        digest: Digest,
-        /// Training samples.
-        samples: u64,
-    },
-    /// The line broke, or the coordinator is not there; another attempt follows.
-    Retrying {
-        /// Why.
-        reason: String,
-        /// After how long.
-        pause: Duration,
-    },
-    /// A task begins.
-    TaskStarted {
-        /// Its round.
-        round: RoundId,
-        /// Whether it trains, rather than measures.
-        trains: bool,
-    },
-    /// What the site kept of the round it should go on from is not there any more. It goes on as in its first round.
-    StateLost {
-        /// The round that begins anew.
-        round: RoundId,
-        /// What is wrong with the state.
-        reason: String,
-    },
-    /// An update was accepted.
-    Accepted {
-        /// Its round.
-        round: RoundId,
-        /// Mean training loss.
-        loss: Option<f64>,
-    },
-    /// An update was refused, or a task failed here.
-    Refused(LeftOut, RoundId),
-}
-
-/// How the run ended, in the coordinator's words.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Finish {
-    /// Whether it reached its goal.
-    pub completed: bool,
-    /// How.
-    pub reason: String,
-    /// The digest of the final model.
-    pub model: Digest,
 }
 
 /// Why a session ended without the run's end.
@@ -147,7 +90,7 @@ pub(super) struct State {
     pub(super) watch: Box<dyn Fn(SiteEvent) + Send + Sync>,
     pub(super) prepared: Option<Prepared>,
     pub(super) job: Option<Job>,
-    pub(super) product: Option<(super::job::JobKey, Product)>,
+    pub(super) product: Option<(JobKey, Product)>,
     /// Of the newest connection.
     endpoint: Option<quinn::Endpoint>,
     pub(super) events: mpsc::UnboundedSender<JobEvent>,

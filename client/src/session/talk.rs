@@ -3,15 +3,15 @@
 use std::time::Duration;
 
 use quinn::{Connection, RecvStream, SendStream};
-use synod_common::event::LeftOut;
 use synod_common::extra::Extras;
 use synod_common::update::Update;
 use synod_common::wire::{Answer, Declined, Evaluated, Finished, Ready, Task, TaskKind, shorten};
 use synod_transport::{StreamError, explain_connection_error, receive, receive_values, send, send_values};
 use tokio::time::timeout;
 
-use super::job::{Job, JobEvent, JobKey, JobOrder, Product};
-use super::run::{SiteEvent, State};
+use super::actions::{JobKey, SiteEvent};
+use super::job::{Job, JobEvent, JobOrder, Product};
+use super::run::State;
 
 /// How long the model or an update may take: a 2 GB model over 10 Mbit/s.
 const TRANSFER_MAX: Duration = Duration::from_secs(1800);
@@ -180,8 +180,7 @@ impl<'a> Talk<'a> {
     }
 
     fn tell_refused(&self, key: JobKey, reason: String) {
-        let site = self.state.options.identity.name().clone();
-        (self.state.watch)(SiteEvent::Refused(LeftOut { site, reason }, key.round));
+        (self.state.watch)(SiteEvent::Refused { round: key.round, reason });
     }
 
     async fn decline(&mut self, round: synod_common::ids::RoundId, reason: &str) -> Result<(), StreamError> {

@@ -15,6 +15,7 @@ mod federation;
 mod personal;
 mod reader;
 mod resolved;
+mod simulation;
 mod strategies;
 mod strategy;
 mod task;
@@ -29,10 +30,14 @@ pub use data::{
     COLUMNS_MAX, CsvSource, DIGIT_ATTRIBUTES, DataPlan, Fit, INPUT_VALUES_MAX, IdxSource, Normalise, NpzSource,
     OnMissing, Source,
 };
-pub use federation::{Attack, Evaluate, OnTooFew, Partition, RoundPlan, SITES_MAX, Screening, Simulation};
+pub use federation::{Evaluate, OnTooFew, RoundPlan, SITES_MAX, Screening};
 pub use personal::{BlockRule, FEDPAC_UPDATES_MAX, FineTune, Moves, Personal};
 pub use reader::Problem;
 pub use resolved::{AnyLoss, Catalogue, PLAN_BYTES_MAX, Plan, PlanError, Refusal};
+pub use simulation::{
+    Attack, ColumnOrder, Concept, Contrast, Deal, InputNoise, LabelNoise, LabelNoiseKind, LongTail, Partition,
+    Property, Remainder, Rotation, Scanner, Shift, Simulation, Spread, Unlabelled,
+};
 pub use strategies::{OptionInfo, STRATEGIES, StrategyFamily, StrategyInfo};
 pub use strategy::{DirectionLength, Orientation, PrincipalGradient, Scope, StepNorm, Strategy, Weighting};
 pub use task::{Better, CLASSES_MAX, Headline, LABELS_MAX, OUTPUTS_MAX, Task};

@@ -5,9 +5,10 @@ use toml::de::DeTable;
 
 use super::aggregate::Aggregate;
 use super::data::DataPlan;
-use super::federation::{Evaluate, RoundPlan, Screening, Simulation};
+use super::federation::{Evaluate, RoundPlan, Screening};
 use super::personal::Personal;
 use super::reader::{Problem, Problems, Section};
+use super::simulation::Simulation;
 use super::task::Task;
 use super::together::check_together;
 use super::train::{Model, Train};

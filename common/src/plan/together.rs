@@ -2,10 +2,10 @@
 
 use super::closed_form::check_closed_form;
 use super::data::{DIGIT_ATTRIBUTES, Fit, Normalise, Source};
-use super::federation::{Attack, Partition};
 use super::personal::{FEDPAC_UPDATES_MAX, Personal};
 use super::reader::Problems;
 use super::resolved::Plan;
+use super::simulation::{Attack, Partition, Simulation};
 use super::strategy::{Strategy, Weighting};
 use super::task::Task;
 use super::train::{Model, Optimiser};
@@ -71,28 +71,8 @@ pub(super) fn check_together(plan: &Plan, problems: &Problems) {
                     Some("use task.classification, or another attack".to_owned()),
                 );
             }
-            if simulation.partition == Partition::Natural && !matches!(plan.data.source, Source::Csv(_)) {
-                problems.add(
-                    "simulation.partition.natural",
-                    None,
-                    format!(
-                        "the source `{}` names no sites; `natural` needs CSV files or a site_column",
-                        plan.data.source.name()
-                    ),
-                    Some("use another partition, such as [simulation.partition.dirichlet]".to_owned()),
-                );
-            }
-            if let (Partition::Shards { classes_per_site }, Task::Classification { classes }) =
-                (&simulation.partition, &plan.task)
-                && classes_per_site > classes
-            {
-                problems.add(
-                    "simulation.partition.shards.classes_per_site",
-                    None,
-                    format!("`classes_per_site` is {classes_per_site}, the task has {classes} classes"),
-                    None,
-                );
-            }
+            check_partition(plan, simulation, problems);
+            check_shift(plan, simulation, problems);
             if simulation.clients != 0 && plan.round.sites_min > simulation.clients {
                 problems.add(
                     "round.sites_min",
@@ -122,6 +102,77 @@ pub(super) fn check_together(plan: &Plan, problems: &Problems) {
     check_closed_form(plan, problems);
     check_algorithms(plan, problems);
     check_personal(plan, problems);
+}
+
+/// What the partition needs of the data and the task.
+fn check_partition(plan: &Plan, simulation: &Simulation, problems: &Problems) {
+    let partition = &simulation.partition;
+    let name = partition.name();
+    let problem = |key: &str, message: String, help: Option<&str>| {
+        problems.add(&format!("simulation.partition.{name}{key}"), None, message, help.map(str::to_owned));
+    };
+    if partition.takes_owners_of_data() && !matches!(plan.data.source, Source::Csv(_)) {
+        let source = plan.data.source.name();
+        problem(
+            "",
+            format!("the source `{source}` names no sites; `{name}` needs CSV files or a site_column"),
+            Some("use another partition, such as [simulation.partition.dirichlet]"),
+        );
+    }
+    let inputs = plan.data.input_values();
+    match partition {
+        Partition::Shards { classes_per_site }
+        | Partition::Pathological { classes_per_site, .. }
+        | Partition::Distribution { classes_per_site, .. } => {
+            if let Task::Classification { classes } = &plan.task
+                && classes_per_site > classes
+            {
+                let message = format!("`classes_per_site` is {classes_per_site}, the task has {classes} classes");
+                problem(".classes_per_site", message, None);
+            }
+        }
+        Partition::Continuous { input: Some(input), .. } if *input as usize >= inputs => {
+            problem(".input", format!("`input` is {input}, samples have the inputs 0 to {}", inputs - 1), None);
+        }
+        Partition::Vertical { sizes, shared, .. } => {
+            if let Some(outside) = shared.iter().find(|input| **input as usize >= inputs) {
+                problem(".shared", format!("there is no input {outside}, samples have 0 to {}", inputs - 1), None);
+            }
+            let dealt = inputs.saturating_sub(shared.len());
+            let wanted = sizes.iter().map(|size| *size as usize).sum::<usize>().max(simulation.clients as usize);
+            if wanted > dealt {
+                problem("", format!("{wanted} inputs are to be dealt out, {dealt} are there"), None);
+            }
+        }
+        Partition::Iid
+        | Partition::Dirichlet { .. }
+        | Partition::InnerDirichlet { .. }
+        | Partition::LabelShards { .. }
+        | Partition::Sizes { .. }
+        | Partition::Linear
+        | Partition::Square
+        | Partition::Exponential { .. }
+        | Partition::ExactSizes { .. }
+        | Partition::Continuous { .. }
+        | Partition::Natural
+        | Partition::Grouped { .. }
+        | Partition::File { .. } => {}
+    }
+}
+
+/// What the differences between sites need of the data and the task.
+fn check_shift(plan: &Plan, simulation: &Simulation, problems: &Problems) {
+    let Some(shift) = &simulation.shift else { return };
+    if shift.changes_labels() && !matches!(plan.task, Task::Classification { .. }) {
+        let message = "`label_noise`, `concept` and `long_tail` need a task with one class per sample";
+        let help = "use task.classification, or remove them".to_owned();
+        problems.add("simulation.shift", None, message, Some(help));
+    }
+    let shape = plan.data.input_shape();
+    if shift.rotation.is_some() && !matches!(shape.as_slice(), [_, _, _] | [_, _]) {
+        let message = format!("`rotation` turns images, the data has the shape {shape:?}");
+        problems.add("simulation.shift.rotation", None, message, None);
+    }
 }
 
 /// What the algorithms of `[train.algorithm]` need of the rest of the plan.
@@ -234,7 +285,7 @@ fn check_strategy(plan: &Plan, problems: &Problems) {
     }
     // As many updates as a round has when all goes well.
     if let (Strategy::Fltrust { root }, Some(simulation)) = (&plan.aggregate.strategy, &plan.simulation)
-        && simulation.partition != Partition::Natural
+        && !simulation.partition.takes_owners_of_data()
         && !simulation.site_names().any(|name| name == *root)
     {
         problem(

@@ -13,16 +13,26 @@
 //! | task, one way | coordinator, one a task | `Task`, then the model as a block stream; where the plan has one its [extra vector](crate::extra) as another |
 //! | update, bidirectional | client, one an update | up: `UpdateHeader`, then the delta as a block stream; where the plan has one its extra vector as another · down: `Answer` |
 //!
+//! Connections that enrol or administrate have one bidirectional stream a question: `Probe`, `Join` or `Renew`, and
+//! `AdminRequest`, each with its answer. A client may send `Renew` on the connection of its run, too.
+//!
 //! This is the only module that names the encoding crate. Every kind has a size limit that is checked before anything is
 //! allocated, and a body with leftover bytes is refused.
 
+mod enrolment;
 mod frame;
 mod messages;
 mod values;
 
 #[cfg(test)]
+mod enrolment_tests;
+#[cfg(test)]
 mod tests;
 
+pub use enrolment::{
+    ADMIN_VERSION, AdminAnswer, AdminRequest, Enrolled, JOIN_VERSION, Join, MEMBERS_MAX, MemberRole, MemberRow,
+    Presence, Probe, Renew,
+};
 pub use frame::{FRAME_HEADER_BYTES, FrameError, FrameHeader, PROTOCOL_VERSION, decode, encode};
 pub use messages::{
     Answer, Declined, Evaluated, Finished, Hello, Kind, Message, Progress, REASON_BYTES_MAX, Ready, Task, TaskKind,

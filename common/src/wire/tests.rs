@@ -36,7 +36,7 @@ fn update() -> UpdateHeader {
     }
 }
 
-fn round_trip<M: Message + PartialEq + std::fmt::Debug>(message: &M) -> String {
+pub(super) fn round_trip<M: Message + PartialEq + std::fmt::Debug>(message: &M) -> String {
     let frame = encode(message).unwrap();
     let header: [u8; FRAME_HEADER_BYTES] = frame[..FRAME_HEADER_BYTES].try_into().unwrap();
     let header = FrameHeader::parse(header).unwrap().expect::<M>().unwrap();
@@ -51,7 +51,7 @@ fn round_trip<M: Message + PartialEq + std::fmt::Debug>(message: &M) -> String {
     hex(&frame)
 }
 
-// A change in any line of the snapshot is a new protocol version. Every frame begins with version 02, kind, and the body's
+// A change in any line of the snapshot is a new protocol version. Every frame begins with version 03, kind, and the body's
 // length as u32 LE; texts and lists begin with their length as u64 LE; numbers are LE; a digest is 32 bytes.
 #[test]
 fn every_message_has_its_bytes() {
@@ -102,12 +102,12 @@ fn every_message_has_its_bytes() {
 #[test]
 fn forged_headers_are_refused_before_anything_is_allocated() {
     assert_eq!(FrameHeader::parse([1, 1, 0, 0, 0, 0]), Err(FrameError::Version(1)));
-    assert_eq!(FrameHeader::parse([2, 0, 0, 0, 0, 0]), Err(FrameError::UnknownKind(0)));
+    assert_eq!(FrameHeader::parse([PROTOCOL_VERSION, 0, 0, 0, 0, 0]), Err(FrameError::UnknownKind(0)));
     assert!(matches!(
-        FrameHeader::parse([2, 1, 255, 255, 255, 255]),
+        FrameHeader::parse([PROTOCOL_VERSION, 1, 255, 255, 255, 255]),
         Err(FrameError::TooLong { bytes: 4_294_967_295, .. })
     ));
-    let hello = FrameHeader::parse([2, 1, 0, 0, 0, 0]).unwrap();
+    let hello = FrameHeader::parse([PROTOCOL_VERSION, 1, 0, 0, 0, 0]).unwrap();
     assert!(matches!(hello.expect::<Task>(), Err(FrameError::UnexpectedKind { .. })));
 }
 

@@ -14,7 +14,11 @@ use synod_common::wire::TaskKind;
 
 use super::actions::{Action, Event, Measured, Millis, ModelVersion, OutTask};
 use super::aggregator::{CONTROL, guide, personal_head};
+use super::closing::journal;
 use super::phase::{Assembling, Phase};
+use super::resume::Begin;
+use super::screening::Expected;
+use crate::journal::Entry;
 
 /// What a run begins with.
 #[derive(Debug)]
@@ -34,7 +38,7 @@ pub struct Setup {
 /// A run: see the [module](super).
 #[derive(Debug)]
 pub struct Machine {
-    run: Run,
+    pub(super) run: Run,
     phase: Phase,
 }
 
@@ -64,6 +68,10 @@ pub(super) struct Run {
     pub(super) head: Option<Head>,
     pub(super) bytes_down: u64,
     pub(super) bytes_up: u64,
+    /// Milliseconds that the run took in earlier lives of the coordinator.
+    pub(super) run_ms_before: u64,
+    /// How it begins.
+    pub(super) begin: Begin,
 }
 
 impl Machine {
@@ -92,6 +100,8 @@ impl Machine {
             head,
             bytes_down: 0,
             bytes_up: 0,
+            run_ms_before: 0,
+            begin: Begin::New,
         };
         run.read_control();
         Self { run, phase: Phase::Idle }
@@ -112,7 +122,8 @@ impl Machine {
             | Phase::Assembling(_)
             | Phase::Gathering(_)
             | Phase::Committing(_)
-            | Phase::FinalEvaluation(_) => None,
+            | Phase::FinalEvaluation(_)
+            | Phase::Ending(_) => None,
         }
     }
 
@@ -161,17 +172,20 @@ impl Run {
                         "the model of round {round} could not be saved: {reason}; the model of round {} is kept",
                         self.model.round
                     );
-                    self.finish(now, Outcome::Stopped { reason }, out)
+                    self.conclude(now, Outcome::Stopped { reason }, out)
                 }
                 other => other,
             },
+            Event::Journalled(record) => self.on_journalled(phase, now, *record, out),
+            Event::JournalFailed { record, reason } => self.on_journal_failed(phase, now, *record, &reason, out),
             Event::Interrupt => match phase {
-                Phase::Done(outcome) => Phase::Done(outcome),
+                // What is decided is being written, which does not take long.
+                Phase::Ending(_) | Phase::Done(_) => phase,
                 Phase::Idle
                 | Phase::Assembling(_)
                 | Phase::Gathering(_)
                 | Phase::Committing(_)
-                | Phase::FinalEvaluation(_) => self.finish(now, Outcome::Interrupted, out),
+                | Phase::FinalEvaluation(_) => self.conclude(now, Outcome::Interrupted, out),
             },
         }
     }
@@ -179,6 +193,12 @@ impl Run {
     pub(super) fn on_start(&mut self, phase: Phase, now: Millis, out: &mut Vec<Action>) -> Phase {
         let Phase::Idle = phase else { return phase };
         self.started = now;
+        match std::mem::take(&mut self.begin) {
+            Begin::New => {}
+            begin @ (Begin::Assembling | Begin::Committed(_) | Begin::Open(_)) => return self.go_on(begin, now, out),
+        }
+        let (plan, layout, model) = (self.plan_digest, self.layout_digest, self.model.digest);
+        journal(Entry::RunStarted { plan, layout, model }, out);
         out.push(Action::Publish(RunEvent::RunStarted {
             version: EVENT_VERSION,
             name: self.plan.name.clone(),
@@ -206,7 +226,7 @@ impl Run {
                     self.plan.round.arrive_max,
                     if names.is_empty() { "none".to_owned() } else { names.join(", ") }
                 );
-                self.finish(now, Outcome::Stopped { reason }, out)
+                self.finish(Outcome::Stopped { reason }, out)
             }
             Phase::Assembling(assembling) => {
                 out.push(Action::WakeAt(assembling.until));
@@ -214,7 +234,7 @@ impl Run {
             }
             Phase::Gathering(gathering) => self.try_close(gathering, now, out),
             Phase::FinalEvaluation(evaluation) => self.try_end(evaluation, now, out),
-            Phase::Idle | Phase::Committing(_) | Phase::Done(_) => phase,
+            Phase::Idle | Phase::Committing(_) | Phase::Ending(_) | Phase::Done(_) => phase,
         }
     }
 
@@ -232,7 +252,12 @@ impl Run {
         }
         match phase {
             Phase::FinalEvaluation(evaluation) => self.try_end(evaluation, now, out),
-            Phase::Idle | Phase::Assembling(_) | Phase::Gathering(_) | Phase::Committing(_) | Phase::Done(_) => phase,
+            Phase::Idle
+            | Phase::Assembling(_)
+            | Phase::Gathering(_)
+            | Phase::Committing(_)
+            | Phase::Ending(_)
+            | Phase::Done(_) => phase,
         }
     }
 
@@ -285,13 +310,29 @@ impl Run {
         out.push(Action::Send { site: site.clone(), task });
     }
 
+    /// What an update of `round` must satisfy.
+    pub(super) fn expected(&self, round: RoundId) -> Expected<'_> {
+        Expected {
+            round,
+            plan: &self.plan,
+            plan_digest: self.plan_digest,
+            layout: &self.layout,
+            layout_digest: self.layout_digest,
+        }
+    }
+
+    /// Milliseconds that the run took so far, in all lives of the coordinator.
+    pub(super) fn run_ms(&self, now: Millis) -> u64 {
+        self.run_ms_before.saturating_add(now.since(self.started))
+    }
+
     /// Bytes of a task or an update: the model's, and those of an extra vector.
     pub(super) fn bytes_of(&self, extra: Option<usize>) -> u64 {
         self.layout.bytes().saturating_add(Extras::bytes(extra))
     }
 
     /// Takes SCAFFOLD's control variate from the committed state; it begins at 0.
-    fn read_control(&mut self) {
+    pub(super) fn read_control(&mut self) {
         if self.plan.train.algorithm.scaffold.is_some() {
             let control = self.state.vector(CONTROL);
             self.control = Some(control.map_or_else(|| vec![0.0; self.layout.len()].into(), Arc::from));
@@ -300,7 +341,7 @@ impl Run {
 
     pub(super) fn try_begin(&mut self, assembling: Assembling, now: Millis, out: &mut Vec<Action>) -> Phase {
         if self.sites.len() >= self.plan.round.sites_min as usize {
-            self.open(RoundId(1), 0, now, out)
+            self.open(self.model.round.next(), 0, now, out)
         } else {
             Phase::Assembling(assembling)
         }
@@ -311,6 +352,8 @@ fn open_round(phase: &Phase) -> RoundId {
     match phase {
         Phase::Gathering(g) => g.round,
         Phase::Committing(c) => c.model.round,
-        Phase::Idle | Phase::Assembling(_) | Phase::FinalEvaluation(_) | Phase::Done(_) => RoundId(0),
+        Phase::Idle | Phase::Assembling(_) | Phase::FinalEvaluation(_) | Phase::Ending(_) | Phase::Done(_) => {
+            RoundId(0)
+        }
     }
 }

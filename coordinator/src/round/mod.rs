@@ -15,6 +15,8 @@ mod closing;
 mod cohort;
 mod machine;
 mod phase;
+mod record;
+mod resume;
 mod screening;
 mod sites;
 
@@ -28,3 +30,5 @@ mod tests;
 pub use actions::{Action, Ended, Event, Measured, Millis, ModelVersion, OutTask, Received};
 pub use aggregator::{Aggregator, Contribution, Step, StepError};
 pub use machine::{Machine, Setup};
+pub use record::Record;
+pub use resume::{OpenRound, Position, Recovered, ResumeError};

@@ -23,6 +23,8 @@ pub(super) enum Phase {
     Committing(Committing),
     /// Sites measure the final model.
     FinalEvaluation(FinalEvaluation),
+    /// How the run ended is being written.
+    Ending(Outcome),
     /// Over.
     Done(Outcome),
 }
@@ -61,6 +63,8 @@ pub(super) enum MemberState {
     Away { reason: String },
     /// It will send nothing that counts in this round.
     Out { reason: String },
+    /// Its update passed and is being written; it counts once it is durable.
+    Writing,
     /// Its update counts.
     Counted,
 }
@@ -68,8 +72,15 @@ pub(super) enum MemberState {
 impl Gathering {
     /// Members whose update may still come.
     pub(super) fn pending(&self) -> usize {
-        let may_come = |m: &&Member| matches!(m.state, MemberState::Working | MemberState::Away { .. });
+        let may_come =
+            |m: &&Member| matches!(m.state, MemberState::Working | MemberState::Away { .. } | MemberState::Writing);
         self.members.values().filter(may_come).count()
+    }
+
+    /// Whether updates are on their way to the journal. A round does not close over them: once they are durable they count,
+    /// in this life of the coordinator and in the next.
+    pub(super) fn is_writing(&self) -> bool {
+        self.members.values().any(|m| matches!(m.state, MemberState::Writing))
     }
 
     /// Updates that count so far.
@@ -93,7 +104,7 @@ impl Gathering {
             .values()
             .filter_map(|m| {
                 let reason = match &m.state {
-                    MemberState::Working => format!("no update after {seconds:.1} s"),
+                    MemberState::Working | MemberState::Writing => format!("no update after {seconds:.1} s"),
                     MemberState::Away { reason } => format!("not connected: {reason}"),
                     MemberState::Out { reason } => reason.clone(),
                     MemberState::Counted => return None,

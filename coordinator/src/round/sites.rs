@@ -1,15 +1,17 @@
 //! What sites do: arrive, leave, send updates, decline, measure.
 
-use synod_common::event::RunEvent;
+use synod_common::event::{Outcome, RunEvent};
 use synod_common::ids::{RoundId, SiteName};
 use synod_common::metrics::Metrics;
 use synod_common::update::Update;
 use synod_common::wire::{Answer, TaskKind, shorten};
 
 use super::actions::{Action, Millis, Received};
+use super::closing::journal;
 use super::machine::Run;
 use super::phase::{Gathering, MemberState, Phase};
-use super::screening::{Expected, Passed};
+use super::record::{Pending, Record};
+use crate::journal::{Accepted, Entry};
 
 impl Run {
     pub(super) fn on_arrived(
@@ -23,7 +25,9 @@ impl Run {
     ) -> Phase {
         let id = site.client_id();
         self.sites.insert(id, site.clone());
-        self.known.insert(id);
+        if self.known.insert(id) {
+            journal(Entry::SiteJoined { site: site.clone() }, out);
+        }
         out.push(Action::Publish(RunEvent::SiteArrived {
             site: site.clone(),
             samples: Some(samples),
@@ -32,17 +36,26 @@ impl Run {
         match phase {
             Phase::Assembling(assembling) => self.try_begin(assembling, now, out),
             Phase::Gathering(mut gathering) => {
-                // A member that comes back in the same round gets its task again.
-                let (round, deadline) = (gathering.round, gathering.deadline);
-                if let Some(member) = gathering.members.get_mut(&id)
-                    && matches!(member.state, MemberState::Away { .. } | MemberState::Working)
-                {
-                    member.state = MemberState::Working;
-                    self.send(site, round, TaskKind::Train, deadline, out);
-                }
+                self.task_again(&mut gathering, site, out);
                 Phase::Gathering(gathering)
             }
-            Phase::Idle | Phase::Committing(_) | Phase::FinalEvaluation(_) | Phase::Done(_) => phase,
+            Phase::FinalEvaluation(evaluation) => {
+                if evaluation.awaited.contains(&id) {
+                    self.send(site, self.model.round, TaskKind::Evaluate, evaluation.until, out);
+                }
+                Phase::FinalEvaluation(evaluation)
+            }
+            Phase::Idle | Phase::Committing(_) | Phase::Ending(_) | Phase::Done(_) => phase,
+        }
+    }
+
+    /// A member that comes back in the same round gets its task again.
+    pub(super) fn task_again(&mut self, gathering: &mut Gathering, site: &SiteName, out: &mut Vec<Action>) {
+        if let Some(member) = gathering.members.get_mut(&site.client_id())
+            && matches!(member.state, MemberState::Away { .. } | MemberState::Working)
+        {
+            member.state = MemberState::Working;
+            self.send(site, gathering.round, TaskKind::Train, gathering.deadline, out);
         }
     }
 
@@ -72,7 +85,7 @@ impl Run {
                 evaluation.awaited.remove(&id);
                 self.try_end(evaluation, now, out)
             }
-            Phase::Idle | Phase::Assembling(_) | Phase::Committing(_) | Phase::Done(_) => phase,
+            Phase::Idle | Phase::Assembling(_) | Phase::Committing(_) | Phase::Ending(_) | Phase::Done(_) => phase,
         }
     }
 
@@ -92,13 +105,7 @@ impl Run {
             refuse(site, named, &reason, out);
             return phase;
         };
-        let expected = Expected {
-            round: gathering.round,
-            plan: &self.plan,
-            plan_digest: self.plan_digest,
-            layout: &self.layout,
-            layout_digest: self.layout_digest,
-        };
+        let expected = self.expected(gathering.round);
         let id = site.client_id();
         let Some(member) = gathering.members.get_mut(&id) else {
             let reason = format!(
@@ -119,10 +126,21 @@ impl Run {
                 refuse(site, named, &reason, out);
                 Phase::Gathering(gathering)
             }
-            (_, Ok(passed)) => self.count(gathering, now, site, passed, received.update, out),
+            // The same update again, on a new connection: the answer comes when the first is durable.
+            (MemberState::Writing, _) if named == gathering.round => Phase::Gathering(gathering),
+            (_, Ok(passed)) => {
+                member.state = MemberState::Writing;
+                let Update { header, delta, extra } = received.update;
+                let time_left_ms = gathering.deadline.since(now);
+                let accepted = Accepted { attempt: gathering.attempt, site, header, time_left_ms };
+                let entry = Entry::UpdateAccepted(Box::new(accepted));
+                let pending = Some(Box::new(Pending { passed, delta, extra }));
+                out.push(Action::Journal(Box::new(Record { entry, pending })));
+                Phase::Gathering(gathering)
+            }
             (_, Err(reason)) => {
                 if named == gathering.round {
-                    member.state = MemberState::Out { reason: reason.clone() };
+                    put_out(&mut gathering, now, &site, &reason, out);
                 }
                 refuse(site, named, &reason, out);
                 self.try_close(gathering, now, out)
@@ -130,26 +148,75 @@ impl Run {
         }
     }
 
-    pub(super) fn count(
+    /// A record is durable: an update counts and is acknowledged, the end of the run is said.
+    pub(super) fn on_journalled(&mut self, phase: Phase, now: Millis, record: Record, out: &mut Vec<Action>) -> Phase {
+        match (phase, record.entry, record.pending) {
+            (Phase::Gathering(gathering), Entry::UpdateAccepted(accepted), Some(pending))
+                if gathering.round == accepted.header.round && gathering.attempt == accepted.attempt =>
+            {
+                self.count(gathering, now, *accepted, *pending, out)
+            }
+            (Phase::Ending(outcome), Entry::RunEnded { .. }, _) => self.conclude(now, outcome, out),
+            (phase, _, _) => phase,
+        }
+    }
+
+    /// Nothing more can be made durable, so nothing more is promised: the run ends with what is.
+    pub(super) fn on_journal_failed(
+        &mut self,
+        phase: Phase,
+        now: Millis,
+        record: Record,
+        reason: &str,
+        out: &mut Vec<Action>,
+    ) -> Phase {
+        let reason = format!("the journal cannot be written: {reason}");
+        if let Entry::UpdateAccepted(accepted) = record.entry {
+            refuse(
+                accepted.site,
+                accepted.header.round,
+                &format!("the update was not saved and does not count: {reason}"),
+                out,
+            );
+        }
+        match phase {
+            Phase::Done(_) => phase,
+            // The model is there, and what was done is known; when the coordinator is started again it finds this once more.
+            Phase::Ending(outcome) => self.conclude(now, outcome, out),
+            Phase::Idle
+            | Phase::Assembling(_)
+            | Phase::Gathering(_)
+            | Phase::Committing(_)
+            | Phase::FinalEvaluation(_) => {
+                let reason = format!(
+                    "{reason}; the model of round {} and the updates that were acknowledged are kept",
+                    self.model.round
+                );
+                self.conclude(now, Outcome::Stopped { reason }, out)
+            }
+        }
+    }
+
+    /// An update is durable.
+    fn count(
         &mut self,
         mut gathering: Box<Gathering>,
         now: Millis,
-        site: SiteName,
-        passed: Passed,
-        update: Update,
+        accepted: Accepted,
+        pending: Pending,
         out: &mut Vec<Action>,
     ) -> Phase {
-        let Update { header, delta, extra } = update;
+        let (Accepted { site, header, .. }, Pending { passed, delta, extra }) = (accepted, pending);
         let id = site.client_id();
         let extra = extra.zip(passed.extra);
         let counted = gathering.aggregator.push(id, passed.contribution, delta, passed.screened, extra);
-        if let Some(member) = gathering.members.get_mut(&id) {
-            member.state = match &counted {
-                Ok(()) => MemberState::Counted,
-                Err(error) => MemberState::Out { reason: error.to_string() },
-            };
+        if counted.is_ok()
+            && let Some(member) = gathering.members.get_mut(&id)
+        {
+            member.state = MemberState::Counted;
         }
         if let Err(error) = counted {
+            put_out(&mut gathering, now, &site, &error.to_string(), out);
             refuse(site, header.round, &error.to_string(), out);
             return self.try_close(gathering, now, out);
         }
@@ -182,13 +249,12 @@ impl Run {
         out: &mut Vec<Action>,
     ) -> Phase {
         let id = site.client_id();
-        out.push(Action::Publish(RunEvent::UpdateRefused { round, site, reason: reason.to_owned() }));
+        out.push(Action::Publish(RunEvent::UpdateRefused { round, site: site.clone(), reason: reason.to_owned() }));
         match phase {
             Phase::Gathering(mut gathering) if gathering.round == round => {
-                if let Some(member) = gathering.members.get_mut(&id)
-                    && !matches!(member.state, MemberState::Counted)
-                {
-                    member.state = MemberState::Out { reason: format!("declined: {reason}") };
+                let state = gathering.members.get(&id).map(|member| &member.state);
+                if state.is_some_and(|state| !matches!(state, MemberState::Counted | MemberState::Writing)) {
+                    put_out(&mut gathering, now, &site, &format!("declined: {reason}"), out);
                 }
                 self.try_close(gathering, now, out)
             }
@@ -196,7 +262,12 @@ impl Run {
                 evaluation.awaited.remove(&id);
                 self.try_end(evaluation, now, out)
             }
-            Phase::Idle | Phase::Assembling(_) | Phase::Gathering(_) | Phase::Committing(_) | Phase::Done(_) => phase,
+            Phase::Idle
+            | Phase::Assembling(_)
+            | Phase::Gathering(_)
+            | Phase::Committing(_)
+            | Phase::Ending(_)
+            | Phase::Done(_) => phase,
         }
     }
 
@@ -223,9 +294,19 @@ impl Run {
             | Phase::Gathering(_)
             | Phase::Committing(_)
             | Phase::FinalEvaluation(_)
+            | Phase::Ending(_)
             | Phase::Done(_) => phase,
         }
     }
+}
+
+/// A member will send nothing more that counts in this round.
+fn put_out(gathering: &mut Gathering, now: Millis, site: &SiteName, reason: &str, out: &mut Vec<Action>) {
+    let Some(member) = gathering.members.get_mut(&site.client_id()) else { return };
+    let (round, attempt, reason) = (gathering.round, gathering.attempt, shorten(reason));
+    member.state = MemberState::Out { reason: reason.clone() };
+    let time_left_ms = gathering.deadline.since(now);
+    journal(Entry::MemberOut { round, attempt, site: site.clone(), reason, time_left_ms }, out);
 }
 
 fn refuse(site: SiteName, round: RoundId, reason: &str, out: &mut Vec<Action>) {

@@ -58,6 +58,11 @@ impl Rig {
     pub(super) fn step(&mut self, event: Event) -> Vec<Action> {
         let mut actions = Vec::new();
         self.machine.step(self.now, event, &mut actions);
+        // A journal that is as fast as memory.
+        while let Some(at) = actions.iter().position(|action| matches!(action, Action::Journal(_))) {
+            let Action::Journal(record) = actions.remove(at) else { unreachable!("it was found there") };
+            self.machine.step(self.now, Event::Journalled(record), &mut actions);
+        }
         for action in &actions {
             if let Action::Publish(event) = action {
                 self.events.push(event.clone());

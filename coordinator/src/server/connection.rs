@@ -221,7 +221,14 @@ async fn listen(up: &mut RecvStream, site: &SiteName, shared: &Shared) -> Result
             | Kind::Task
             | Kind::Update
             | Kind::Answer
-            | Kind::Finished => {
+            | Kind::Finished
+            | Kind::Probe
+            | Kind::Presence
+            | Kind::Join
+            | Kind::Renew
+            | Kind::Enrolled
+            | Kind::AdminRequest
+            | Kind::AdminAnswer => {
                 // Any other kind is refused by the body's reader, with the kinds' names.
                 let d: Declined = within(MESSAGE_MAX, receive_body(up, header)).await?;
                 Event::Declined { site, round: d.round, reason: d.reason }

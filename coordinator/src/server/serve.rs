@@ -1,6 +1,6 @@
 //! The main loop.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::connection::{Outgoing, Shared, run as run_connection};
 use super::host::Host;
 use super::{CONNECTIONS_MAX, UPLOADS_MAX};
-use crate::round::{Action, Ended, Event, Machine, Millis, Setup};
+use crate::round::{Action, Ended, Event, Machine, Millis, Record, Setup};
 
 /// Inputs that wait for the main loop; past that, connections wait.
 const INPUTS_MAX: usize = 1024;
@@ -95,6 +95,7 @@ pub async fn serve(
         sites: HashMap::new(),
         answers: HashMap::new(),
         wake_at: None,
+        journalled: VecDeque::new(),
         ended: None,
     };
     main.run(inbox, interrupt).await;
@@ -144,6 +145,7 @@ struct MainLoop {
     sites: HashMap<SiteName, SiteHandle>,
     answers: HashMap<SiteName, oneshot::Sender<Answer>>,
     wake_at: Option<Instant>,
+    journalled: VecDeque<Box<Record>>,
     ended: Option<Ended>,
 }
 
@@ -196,6 +198,13 @@ impl MainLoop {
     }
 
     fn step(&mut self, event: Event) {
+        self.step_once(event);
+        while let Some(record) = self.journalled.pop_front() {
+            self.step_once(Event::Journalled(record));
+        }
+    }
+
+    fn step_once(&mut self, event: Event) {
         let mut actions = Vec::new();
         let now = self.now();
         // Aggregation is arithmetic over whole models: other tasks of this thread move elsewhere meanwhile.
@@ -219,6 +228,8 @@ impl MainLoop {
                     let _ = waiting.send(answer);
                 }
             }
+            // There is no journal yet: what is in memory is all there is.
+            Action::Journal(record) => self.journalled.push_back(record),
             Action::Commit { model, .. } => {
                 let (host, inputs) = (Arc::clone(&self.host), self.inputs.clone());
                 tokio::task::spawn_blocking(move || {

@@ -263,6 +263,8 @@ impl Fleet<'_> {
                         queue.push(Job::Central { model });
                     }
                     Action::WakeAt(at) => wake_at = Some(at),
+                    // A simulation that is stopped begins anew: nothing of it needs to outlive it.
+                    Action::Journal(record) => next.push_back(Event::Journalled(record)),
                     Action::Commit { model, .. } => next.push_back(match self.host.checkpoint(&model) {
                         Ok(()) => Event::Committed { round: model.round },
                         Err(reason) => Event::CommitFailed { round: model.round, reason },

@@ -16,6 +16,7 @@ mod hostile;
 mod kept;
 mod population;
 mod references;
+mod split;
 
 #[cfg(test)]
 mod closed_form_tests;

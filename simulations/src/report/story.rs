@@ -117,6 +117,10 @@ impl Story {
                     Some(Started { plan: *plan, rounds: *rounds, strategy: strategy.clone(), parameters: *parameters });
                 self.model = Some(*model);
             }
+            RunEvent::RunResumed { .. } => {
+                // The run goes on: an earlier end of the coordinator was not that of the run.
+                self.outcome = None;
+            }
             RunEvent::SiteArrived { site, samples, class_counts } => {
                 let site = self.site(site);
                 site.samples = samples.or(site.samples);

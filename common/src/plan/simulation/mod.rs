@@ -1,0 +1,14 @@
+//! The `[simulation]` section: how one data set becomes many sites on one machine.
+
+mod attack;
+mod partition;
+mod partition_options;
+mod section;
+mod shift;
+
+pub use attack::Attack;
+pub use partition::{ColumnOrder, Deal, Partition, Property, Remainder};
+pub use section::Simulation;
+pub use shift::{
+    Concept, Contrast, InputNoise, LabelNoise, LabelNoiseKind, LongTail, Rotation, Scanner, Shift, Spread, Unlabelled,
+};
