@@ -11,6 +11,7 @@ use rustls::sign::CertifiedKey;
 use rustls::{CertificateError, Error as TlsProblem};
 use synod_common::ids::SiteName;
 use x509_parser::prelude::{FromDer, X509Certificate};
+use zeroize::Zeroizing;
 
 use crate::files::{self, FileError, Overwrite};
 use crate::key::SecretKey;
@@ -129,6 +130,13 @@ impl Identity {
     /// When the system gives no randomness.
     pub fn generate() -> Result<PendingIdentity, IdentityError> {
         PendingIdentity::new(SecretKey::generate().map_err(IdentityError::Crypto)?)
+    }
+
+    /// A secret of this identity for the use that `context` names: the same whenever the identity is loaded, and nothing that tells
+    /// of its key.
+    #[must_use]
+    pub fn derive_secret(&self, context: &str) -> Zeroizing<[u8; 32]> {
+        self.key.derive(context.as_bytes())
     }
 
     /// Loads the identity that [`save`](Self::save) put into `folder`, and checks that it is of use at `now`: the checks are those that

@@ -7,6 +7,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use aws_lc_rs::hmac;
 use pem::Pem;
 use pkcs8::der::pem::LineEnding;
 use pkcs8::{EncryptedPrivateKeyInfoRef, PrivateKeyInfoRef, SecretDocument};
@@ -64,6 +65,15 @@ impl SecretKey {
         text
     }
 
+    /// HMAC-SHA-256 of `context` under this key.
+    pub(crate) fn derive(&self, context: &[u8]) -> Zeroizing<[u8; 32]> {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, self.0.serialized_der());
+        let mut secret = Zeroizing::new([0; 32]);
+        // A tag of SHA-256 has as many bytes.
+        secret.iter_mut().zip(hmac::sign(&key, context).as_ref()).for_each(|(to, from)| *to = *from);
+        secret
+    }
+
     /// For signing requests and certificates.
     pub(crate) fn pair(&self) -> &KeyPair {
         &self.0
@@ -102,6 +112,15 @@ mod tests {
         let key = SecretKey::generate().unwrap();
         let again = SecretKey::from_pem(key.to_pem().as_bytes()).unwrap();
         assert_eq!(key.public_key_info(), again.public_key_info());
+    }
+
+    #[test]
+    fn derived_secrets_are_stable_and_differ_by_key_and_use() {
+        let (key, other) = (SecretKey::generate().unwrap(), SecretKey::generate().unwrap());
+        let again = SecretKey::from_pem(key.to_pem().as_bytes()).unwrap();
+        assert_eq!(key.derive(b"a"), again.derive(b"a"));
+        assert_ne!(key.derive(b"a"), key.derive(b"b"));
+        assert_ne!(key.derive(b"a"), other.derive(b"a"));
     }
 
     #[test]

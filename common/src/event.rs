@@ -155,6 +155,30 @@ pub enum RunEvent {
         /// Who is missing, and why.
         left_out: Vec<LeftOut>,
     },
+    /// A round has too few updates in time and stays open longer.
+    RoundExtended {
+        /// The round.
+        round: RoundId,
+        /// Updates it has.
+        updates: u64,
+        /// Updates it needs.
+        updates_min: u64,
+        /// Milliseconds until the round closes at the latest.
+        deadline_ms: u64,
+        /// Who is missing, and why.
+        left_out: Vec<LeftOut>,
+    },
+    /// A round has too few updates in time and closes with those it has, as the plan allows.
+    RoundShrunk {
+        /// The round.
+        round: RoundId,
+        /// Updates it has.
+        updates: u64,
+        /// Updates it should have had.
+        updates_min: u64,
+        /// Who is missing, and why.
+        left_out: Vec<LeftOut>,
+    },
     /// The global model was evaluated on the central test set.
     Evaluated {
         /// The round whose model it is; 0 is the initial model.

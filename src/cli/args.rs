@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde::de::IntoDeserializer;
 use synod_client::device::DeviceChoice;
 use synod_common::ids::SiteName;
+use synod_coordinator::journal::{KeepModels, KeepUpdates};
 use synod_losses::TaskKind;
 
 const EXIT_CODES: &str = "Exit codes: 0 done · 1 unexpected · 2 usage or configuration · 3 coordinator unreachable · \
@@ -68,6 +69,9 @@ pub(crate) enum Command {
     /// Coordinate a run.
     #[command(subcommand)]
     Coordinator(CoordinatorCommand),
+    /// Check, tidy and read the journal of a run.
+    #[command(subcommand)]
+    Journal(JournalCommand),
     /// Take part in a run as a site.
     #[command(subcommand)]
     Client(ClientCommand),
@@ -239,7 +243,7 @@ pub(crate) enum Template {
 
 #[derive(Subcommand, Debug)]
 pub(crate) enum CoordinatorCommand {
-    /// Coordinate one run of a plan and end with it.
+    /// Coordinate one run of a plan and end with it; run again after a crash, it goes on.
     #[command(
         after_help = "Examples:\n  synod coordinator serve study.toml --identity certs/coordinator --listen 0.0.0.0:7443\n  synod coordinator serve plans/demo.toml --identity certs/coordinator --listen 127.0.0.1:0 --json"
     )]
@@ -257,9 +261,19 @@ pub(crate) struct ServeArgs {
     /// The UDP address to listen on; port 0 lets the system choose.
     #[arg(long, env = "SYNOD_LISTEN", default_value = "0.0.0.0:7443")]
     pub(crate) listen: SocketAddr,
-    /// Where the run is kept [default: synod-out/NAME-N, a new one each time].
+    /// Where the run is kept. A run that is there and did not come to its end goes on [default: synod-out/NAME-DIGEST, the
+    /// newest one].
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
+    /// Begin a run anew, in a new folder, where one of this plan is there already.
+    #[arg(long, conflicts_with = "out")]
+    pub(crate) new: bool,
+    /// How many models to keep in the journal, the newest: a number from 1, or all.
+    #[arg(long, value_name = "N", default_value = "2")]
+    pub(crate) keep_models: KeepModels,
+    /// Which updates to keep in the journal: open, those of the open round, or all.
+    #[arg(long, value_name = "WHICH", default_value = "open")]
+    pub(crate) keep_updates: KeepUpdates,
     /// A folder with the plan's files, to measure the global model on the central test set. Without it only the sites
     /// measure; the digits need none.
     #[arg(long, env = "SYNOD_DATA", value_name = "DIR")]
@@ -267,6 +281,52 @@ pub(crate) struct ServeArgs {
     /// Print the address and events as JSON lines to standard output.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum JournalCommand {
+    /// Verify every entry and every value, and say where the run is. Changes nothing.
+    #[command(
+        after_help = "Examples:\n  synod journal check synod-out/heart-3fe1a0c2\n  synod journal check synod-out/heart-3fe1a0c2 --json"
+    )]
+    Check {
+        /// The run's folder.
+        #[arg(value_name = "DIR")]
+        folder: PathBuf,
+        /// Print one JSON object.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Remove values that nothing refers to, and give back unused space. The run goes on as before.
+    #[command(
+        after_help = "Examples:\n  synod journal compact synod-out/heart-3fe1a0c2\n  synod journal compact synod-out/heart-3fe1a0c2 --keep-models 1"
+    )]
+    Compact {
+        /// The run's folder.
+        #[arg(value_name = "DIR")]
+        folder: PathBuf,
+        /// How many models to keep, the newest: a number from 1, or all.
+        #[arg(long, value_name = "N", default_value = "all")]
+        keep_models: KeepModels,
+        /// Which updates to keep: open, those of the open round, or all.
+        #[arg(long, value_name = "WHICH", default_value = "all")]
+        keep_updates: KeepUpdates,
+    },
+    /// Print every entry as a line of JSON, or write a model that is kept.
+    #[command(
+        after_help = "Examples:\n  synod journal export synod-out/heart-3fe1a0c2 > entries.jsonl\n  synod journal export synod-out/heart-3fe1a0c2 --model model.safetensors --round 12"
+    )]
+    Export {
+        /// The run's folder.
+        #[arg(value_name = "DIR")]
+        folder: PathBuf,
+        /// Write a model to this file, which must not exist, instead of printing entries.
+        #[arg(long, value_name = "FILE.safetensors")]
+        model: Option<PathBuf>,
+        /// The round of the model [default: the newest].
+        #[arg(long, requires = "model")]
+        round: Option<u64>,
+    },
 }
 
 #[derive(Subcommand, Debug)]

@@ -200,6 +200,17 @@ impl State {
             RunEvent::RoundRetried { round, updates, updates_min, .. } => {
                 self.say(&format!("round {round} had {updates} of {updates_min} updates and is tried again"));
             }
+            RunEvent::RoundExtended { round, updates, updates_min, deadline_ms, left_out } => {
+                let longer = humantime::format_duration(Duration::from_secs(deadline_ms.div_ceil(1000)));
+                let names: Vec<_> = left_out.iter().map(|l| format!("{} ({})", l.site, l.reason)).collect();
+                self.say(&format!(
+                    "round {round} has {updates} of {updates_min} updates and stays open for {longer} more; missing: {}",
+                    if names.is_empty() { "more sites".to_owned() } else { names.join("; ") }
+                ));
+            }
+            RunEvent::RoundShrunk { round, updates, updates_min, .. } => {
+                self.say(&format!("round {round} goes on with {updates} of the {updates_min} updates it needs"));
+            }
             RunEvent::Evaluated { round, metrics, .. } => {
                 self.measured = true;
                 self.on_evaluated(*round, metrics);

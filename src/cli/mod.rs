@@ -11,6 +11,7 @@ mod exit;
 mod folder;
 mod golden;
 mod host;
+mod journal;
 mod losses;
 mod out;
 mod partition;
@@ -58,6 +59,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Partition(args) => partition::run(&args, cli.quiet, colour),
         Command::Plan(command) => plan::run(&command),
         Command::Coordinator(CoordinatorCommand::Serve(args)) => serve::run(&args, cli.quiet),
+        Command::Journal(command) => journal::run(&command),
         Command::Client(ClientCommand::Run(args)) => client::run(args, cli.quiet),
         Command::Losses(command) => losses::run(&command),
         Command::Strategies(command) => strategies::run(&command),

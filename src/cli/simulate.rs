@@ -138,7 +138,7 @@ fn with_overrides(plan: &Arc<Plan>, args: &SimulateArgs) -> Result<Arc<Plan>, Fa
         }
         simulation.clients = clients;
         simulation.names.clear();
-        changed.round.sites_min = changed.round.sites_min.min(clients);
+        changed.round.arrival.count.min = changed.round.arrival.count.min.min(clients);
     }
     // The text decides: reading it again checks the overrides like everything else.
     plan_file::parse(&changed.to_toml(), "with the command line's overrides")

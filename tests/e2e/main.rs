@@ -5,6 +5,7 @@
 
 mod bad_input;
 mod compare;
+mod crash;
 mod federation;
 mod hostile;
 mod personal;

@@ -15,6 +15,7 @@ mod federation;
 mod personal;
 mod reader;
 mod resolved;
+mod round;
 mod simulation;
 mod strategies;
 mod strategy;
@@ -30,10 +31,11 @@ pub use data::{
     COLUMNS_MAX, CsvSource, DIGIT_ATTRIBUTES, DataPlan, Fit, INPUT_VALUES_MAX, IdxSource, Normalise, NpzSource,
     OnMissing, Source,
 };
-pub use federation::{Evaluate, OnTooFew, RoundPlan, SITES_MAX, Screening};
+pub use federation::{Evaluate, SITES_MAX, Screening};
 pub use personal::{BlockRule, FEDPAC_UPDATES_MAX, FineTune, Moves, Personal};
 pub use reader::Problem;
 pub use resolved::{AnyLoss, Catalogue, PLAN_BYTES_MAX, Plan, PlanError, Refusal};
+pub use round::{Arrival, Count, Evaluation, OnTooFew, RoundPlan, Time, TimeMax, Updates};
 pub use simulation::{
     Attack, ColumnOrder, Concept, Contrast, Deal, InputNoise, LabelNoise, LabelNoiseKind, LongTail, Partition,
     Property, Remainder, Rotation, Scanner, Shift, Simulation, Spread, Unlabelled,

@@ -276,6 +276,14 @@ mod tests {
         assert_eq!(refused("\"cnn\"", "personal = { ditto = { lambda = -1.0 } }").0, "personal.ditto.lambda");
         assert!(refused("\"cnn\"", "personal = { blocks = {} }").1.contains("missing"));
         assert!(plan("\"logistic\"", "personal = \"ditto\"").is_ok());
+        let pac = "personal = \"fedpac\"\n";
+        assert!(
+            refused("\"cnn\"", &format!("{pac}train = {{ algorithm = {{ scaffold = {{}} }} }}")).1.contains("scaffold")
+        );
+        assert!(refused("\"cnn\"", &format!("{pac}round = {{ cohort = 257 }}")).1.contains("257"));
+        let many = "model = { mlp = {} }\npersonal = \"fedpac\"\n[task.multi_label]\nclasses = 2\n[data]\nsource = { npz = { file = \"x.npz\", shape = [3] } }\n";
+        let refused = Plan::read(many, &AnyLoss).unwrap_err().problems.remove(0);
+        assert!(refused.message.contains("centroid for each class"), "{}", refused.message);
     }
 
     #[test]

@@ -73,15 +73,15 @@ pub(super) fn check_together(plan: &Plan, problems: &Problems) {
             }
             check_partition(plan, simulation, problems);
             check_shift(plan, simulation, problems);
-            if simulation.clients != 0 && plan.round.sites_min > simulation.clients {
+            if simulation.clients != 0 && plan.round.arrival.count.min > simulation.clients {
                 problems.add(
-                    "round.sites_min",
+                    "round.arrival.count.min",
                     None,
                     format!(
-                        "`sites_min` is {}, there are {} simulated clients: no round could ever begin",
-                        plan.round.sites_min, simulation.clients
+                        "`min` is {}, there are {} simulated clients: no round could ever begin",
+                        plan.round.arrival.count.min, simulation.clients
                     ),
-                    Some("lower round.sites_min or raise simulation.clients".to_owned()),
+                    Some("lower round.arrival.count.min or raise simulation.clients".to_owned()),
                 );
             }
             if simulation.clients != 0 && plan.round.cohort > simulation.clients {
@@ -235,8 +235,8 @@ fn check_personal(plan: &Plan, problems: &Problems) {
             problem(message, "choose [task.classification], or personal = \"fedrep\"");
         }
         let updates = match (plan.round.cohort, &plan.simulation) {
-            (0, Some(simulation)) => simulation.clients.max(plan.round.sites_min),
-            (0, None) => plan.round.sites_min,
+            (0, Some(simulation)) => simulation.clients.max(plan.round.arrival.count.min),
+            (0, None) => plan.round.arrival.count.min,
             (cohort, _) => cohort,
         };
         if updates as usize > FEDPAC_UPDATES_MAX {
@@ -300,13 +300,13 @@ fn check_strategy(plan: &Plan, problems: &Problems) {
         );
     }
     let round = &plan.round;
-    let there = round.sites_min.max(plan.simulation.as_ref().map_or(0, |s| s.clients));
-    let updates = [round.updates_min, round.cohort, there].into_iter().find(|n| *n > 0).unwrap_or(0);
+    let there = round.arrival.count.min.max(plan.simulation.as_ref().map_or(0, |s| s.clients));
+    let updates = round.updates_floor(there);
     let needed = plan.aggregate.strategy.updates_min();
     if updates < needed {
         problem(
             format!("`{name}` with these options needs {needed} updates, a round may close with {updates}"),
-            "raise round.updates_min, or choose options that need fewer",
+            "raise round.updates.count.min, or choose options that need fewer",
         );
     }
 }

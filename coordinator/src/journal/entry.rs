@@ -24,7 +24,8 @@ pub enum Entry {
         /// Who.
         site: SiteName,
     },
-    /// A round opened. It replaces an open round of the same number and a lower attempt.
+    /// A round opened. It replaces an open round of the same number and a lower attempt; with the same attempt it is the
+    /// open round, which stays open longer or has more members now, and what it has still counts.
     RoundOpened(Opened),
     /// An update passed and counts. Its values are durable before this entry.
     UpdateAccepted(Box<Accepted>),
@@ -65,6 +66,8 @@ pub struct Opened {
     pub sites: u64,
     /// Milliseconds until it closes at the latest.
     pub time_left_ms: u64,
+    /// Whether it has too few updates and stays open longer; its cohort then has those who came meanwhile.
+    pub extended: bool,
 }
 
 /// An update that counts.

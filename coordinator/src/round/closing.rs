@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use synod_common::event::{LeftOut, Outcome, RunEvent};
 use synod_common::ids::{ClientId, RoundId, SiteName};
-use synod_common::plan::OnTooFew;
+use synod_common::plan::{OnTooFew, SITES_MAX};
 use synod_common::wire::TaskKind;
 
 use super::actions::{Action, Millis, ModelVersion};
@@ -14,9 +14,6 @@ use super::cohort;
 use super::machine::Run;
 use super::phase::{Committing, FinalEvaluation, Gathering, Member, MemberState, Phase};
 use crate::journal::{Committed, Entry, Opened};
-
-/// How long the end of a run waits for evaluations, at most: long enough for a large held-out set on a slow machine.
-const FINAL_EVALUATION_MS_MAX: u64 = 600_000;
 
 impl Run {
     /// Opens a round: chooses the cohort and sends it the model.
@@ -35,21 +32,23 @@ impl Run {
         out: &mut Vec<Action>,
     ) -> Phase {
         let available: Vec<ClientId> = present.keys().copied().collect();
-        let rules = &self.plan.round;
-        let updates_min = match (rules.updates_min, rules.cohort) {
+        let (size, rules) = (self.plan.round.cohort, &self.plan.round.updates);
+        let updates_min = match (rules.count.min, size) {
             (0, 0) => available.len().max(1),
-            (0, cohort) => cohort as usize,
+            (0, size) => size as usize,
             (min, _) => min as usize,
         };
-        let cohort = cohort::choose(self.plan.seed, round, attempt, &available, rules.cohort);
-        let aggregator = match Aggregator::new(&self.plan, round, &self.layout, cohort.len().max(1), self.known.len()) {
+        let updates_min = rules.count.max.map_or(updates_min, |max| updates_min.min(max as usize));
+        let cohort = cohort::choose(self.plan.seed, round, attempt, &available, size);
+        let updates_max = self.updates_max(cohort.len());
+        let aggregator = match Aggregator::new(&self.plan, round, &self.layout, updates_max, self.known.len()) {
             Ok(aggregator) => aggregator,
             Err(error) => {
                 let reason = format!("round {round} cannot begin: {error}");
                 return self.finish(Outcome::Stopped { reason }, out);
             }
         };
-        let deadline = now.plus(rules.time_max.as_millis());
+        let (not_before, deadline) = (now.plus(rules.time.min.as_millis()), now.plus(rules.time.max.as_millis()));
         let state = |id| match self.sites.contains_key(id) {
             true => MemberState::Working,
             false => {
@@ -60,46 +59,76 @@ impl Run {
             .iter()
             .filter_map(|id| Some((*id, Member { name: present.get(id)?.clone(), state: state(id) })))
             .collect();
-        let mut names: Vec<SiteName> = members.values().map(|m| m.name.clone()).collect();
-        names.sort();
-        let opened = Opened {
+        let gathering = Box::new(Gathering {
             round,
             attempt,
-            cohort: names.clone(),
-            updates_min: updates_min as u64,
-            sites: self.known.len() as u64,
-            time_left_ms: deadline.since(now),
-        };
-        journal(Entry::RoundOpened(opened), out);
-        out.push(Action::Publish(RunEvent::RoundStarted {
-            round,
-            cohort: names,
-            model: self.model.digest,
-            deadline_ms: deadline.since(now),
-        }));
+            opened: now,
+            not_before,
+            deadline,
+            extended: false,
+            enough_at: None,
+            updates_min,
+            members,
+            aggregator,
+        });
+        let entry = self.opened(&gathering, now);
+        let cohort = entry.cohort.clone();
+        journal(Entry::RoundOpened(entry), out);
+        let (model, deadline_ms) = (self.model.digest, deadline.since(now));
+        out.push(Action::Publish(RunEvent::RoundStarted { round, cohort, model, deadline_ms }));
         out.push(Action::WakeAt(deadline));
-        for member in members.values().filter(|m| matches!(m.state, MemberState::Working)) {
+        for member in gathering.members.values().filter(|m| matches!(m.state, MemberState::Working)) {
             self.send(&member.name, round, TaskKind::Train, deadline, out);
         }
-        let gathering =
-            Gathering { round, attempt, opened: now, deadline, enough_at: None, updates_min, members, aggregator };
-        self.try_close(Box::new(gathering), now, out)
+        self.try_close(gathering, now, out)
+    }
+
+    /// What the journal says of an open round.
+    fn opened(&self, gathering: &Gathering, now: Millis) -> Opened {
+        let mut cohort: Vec<SiteName> = gathering.members.values().map(|m| m.name.clone()).collect();
+        cohort.sort();
+        Opened {
+            round: gathering.round,
+            attempt: gathering.attempt,
+            cohort,
+            updates_min: gathering.updates_min as u64,
+            sites: self.known.len() as u64,
+            time_left_ms: gathering.deadline.since(now),
+            extended: gathering.extended,
+        }
+    }
+
+    /// Most updates that a round opened for `cohort` members may get.
+    pub(super) fn updates_max(&self, cohort: usize) -> usize {
+        match (self.plan.round.updates.on_too_few, self.plan.round.cohort) {
+            // More members may come while it waits.
+            (OnTooFew::Wait { .. }, 0) => SITES_MAX as usize,
+            (OnTooFew::Wait { .. }, size) => size as usize,
+            (OnTooFew::Stop | OnTooFew::Retry { .. } | OnTooFew::Shrink { .. }, _) => cohort.max(1),
+        }
     }
 
     /// Closes the round if it is time; otherwise asks to be woken when it will be.
     pub(super) fn try_close(&mut self, gathering: Box<Gathering>, now: Millis, out: &mut Vec<Action>) -> Phase {
-        let enough = gathering.updates() >= gathering.updates_min;
+        let rules = &self.plan.round.updates;
+        let (updates, not_before) = (gathering.updates(), gathering.not_before);
+        let enough = updates >= gathering.updates_min;
         let nobody_left = gathering.pending() == 0;
-        if gathering.is_writing() && (now >= gathering.deadline || enough) {
+        let is_due = now >= gathering.deadline || enough;
+        if gathering.is_writing() && is_due {
             return Phase::Gathering(gathering);
         }
-        let graced = gathering.enough_at.map(|at| at.plus(self.plan.round.grace.as_millis()).min(gathering.deadline));
-        if enough && (nobody_left || graced.is_some_and(|at| now >= at)) {
+        let graced = gathering.enough_at.map(|at| at.plus(rules.grace.as_millis()).min(gathering.deadline));
+        let may_close = if nobody_left || rules.count.is_full(updates) { Some(not_before) } else { graced };
+        let may_close = may_close.filter(|_| enough).map(|at| at.max(not_before));
+        let hopeless = nobody_left && !enough && !gathering.extended && now >= not_before;
+        if may_close.is_some_and(|at| now >= at) {
             self.close(*gathering, now, out)
-        } else if now >= gathering.deadline || (nobody_left && !enough) {
-            self.too_few(*gathering, now, out)
+        } else if hopeless || now >= gathering.deadline {
+            self.too_few(gathering, now, out)
         } else {
-            out.push(Action::WakeAt(graced.unwrap_or(gathering.deadline)));
+            let at = may_close.unwrap_or(if nobody_left { not_before } else { gathering.deadline });
+            out.push(Action::WakeAt(if at > now { at } else { gathering.deadline }));
             Phase::Gathering(gathering)
         }
     }
@@ -136,22 +165,35 @@ impl Run {
         }
     }
 
-    pub(super) fn too_few(&mut self, gathering: Gathering, now: Millis, out: &mut Vec<Action>) -> Phase {
-        let left_out = gathering.left_out(now);
-        let (round, updates, updates_min) = (gathering.round, gathering.updates(), gathering.updates_min);
-        let may_retry = self.plan.round.on_too_few == OnTooFew::Retry
-            && gathering.attempt < self.plan.round.retries_max
-            && !self.sites.is_empty();
-        if may_retry {
-            out.push(Action::Publish(RunEvent::RoundRetried {
-                round,
-                updates: updates as u64,
-                updates_min: updates_min as u64,
-                left_out,
-            }));
-            let attempt = gathering.attempt + 1;
-            drop(gathering);
-            return self.open(round, attempt, now, out);
+    /// What the plan says for a round with too few updates.
+    pub(super) fn too_few(&mut self, mut gathering: Box<Gathering>, now: Millis, out: &mut Vec<Action>) -> Phase {
+        let (round, left_out) = (gathering.round, gathering.left_out(now));
+        let (updates, updates_min) = (gathering.updates() as u64, gathering.updates_min as u64);
+        match self.plan.round.updates.on_too_few {
+            OnTooFew::Retry { times } if gathering.attempt < times && !self.sites.is_empty() => {
+                out.push(Action::Publish(RunEvent::RoundRetried { round, updates, updates_min, left_out }));
+                let attempt = gathering.attempt + 1;
+                drop(gathering);
+                return self.open(round, attempt, now, out);
+            }
+            OnTooFew::Shrink { floor } if updates >= u64::from(floor) => {
+                out.push(Action::Publish(RunEvent::RoundShrunk { round, updates, updates_min, left_out }));
+                return self.close(*gathering, now, out);
+            }
+            OnTooFew::Wait { longer } if !gathering.extended => {
+                gathering.extended = true;
+                gathering.deadline =
+                    gathering.opened.plus(self.plan.round.updates.time.max.as_millis()).plus(longer.as_millis());
+                let deadline_ms = gathering.deadline.since(now);
+                let extended = RunEvent::RoundExtended { round, updates, updates_min, deadline_ms, left_out };
+                out.push(Action::Publish(extended));
+                for site in self.sites.clone().values() {
+                    self.admit(&mut gathering, site, out);
+                }
+                journal(Entry::RoundOpened(self.opened(&gathering, now)), out);
+                return self.try_close(gathering, now, out);
+            }
+            OnTooFew::Stop | OnTooFew::Retry { .. } | OnTooFew::Shrink { .. } | OnTooFew::Wait { .. } => {}
         }
         let reason = format!(
             "round {round} has {updates} of the {updates_min} updates it needs ({}); the model of round {} is kept",
@@ -159,6 +201,31 @@ impl Run {
             self.model.round
         );
         self.finish(Outcome::Stopped { reason }, out)
+    }
+
+    /// A site comes while a round waits for more updates.
+    pub(super) fn join_extended(
+        &mut self,
+        gathering: &mut Gathering,
+        now: Millis,
+        site: &SiteName,
+        out: &mut Vec<Action>,
+    ) {
+        if gathering.extended && self.admit(gathering, site, out) {
+            journal(Entry::RoundOpened(self.opened(gathering, now)), out);
+        }
+    }
+
+    /// Takes `site` into an open round, unless it is in it or the cohort is complete.
+    fn admit(&mut self, gathering: &mut Gathering, site: &SiteName, out: &mut Vec<Action>) -> bool {
+        let (id, size) = (site.client_id(), self.plan.round.cohort as usize);
+        let has_room = size == 0 || gathering.in_play() < size;
+        let is_admitted = has_room && !gathering.members.contains_key(&id);
+        if is_admitted {
+            gathering.members.insert(id, Member { name: site.clone(), state: MemberState::Working });
+            self.send(site, gathering.round, TaskKind::Train, gathering.deadline, out);
+        }
+        is_admitted
     }
 
     pub(super) fn begin_final_evaluation(&mut self, now: Millis, out: &mut Vec<Action>) -> Phase {
@@ -174,8 +241,7 @@ impl Run {
         now: Millis,
         out: &mut Vec<Action>,
     ) -> Phase {
-        let wait = self.plan.round.time_max.as_millis().min(FINAL_EVALUATION_MS_MAX);
-        let until = now.plus(wait);
+        let until = now.plus(self.plan.round.evaluation.time.max.as_millis());
         let there: Vec<SiteName> = awaited.iter().filter_map(|id| self.sites.get(id).cloned()).collect();
         for site in there {
             self.send(&site, self.model.round, TaskKind::Evaluate, until, out);

@@ -149,6 +149,7 @@ impl Run {
                 self.on_arrived(phase, now, &site, samples, class_counts, out)
             }
             Event::Left { site, reason } => self.on_left(phase, now, site, reason, out),
+            Event::Expelled { site, reason } => self.on_expelled(phase, now, site, reason, out),
             Event::Progress { site, round, step, steps, loss } => {
                 if matches!(&phase, Phase::Gathering(g) if g.round == round && g.members.contains_key(&site.client_id()))
                 {
@@ -211,27 +212,12 @@ impl Run {
         if self.plan.evaluate.central_every > 0 {
             self.evaluate_centrally(out);
         }
-        let until = now.plus(self.plan.round.arrive_max.as_millis());
-        out.push(Action::WakeAt(until));
-        self.try_begin(Assembling { until }, now, out)
+        self.assemble(now, out)
     }
 
     pub(super) fn on_tick(&mut self, phase: Phase, now: Millis, out: &mut Vec<Action>) -> Phase {
         match phase {
-            Phase::Assembling(assembling) if now >= assembling.until => {
-                let (there, needed) = (self.sites.len(), self.plan.round.sites_min);
-                let names: Vec<_> = self.sites.values().map(ToString::to_string).collect();
-                let reason = format!(
-                    "{there} of {needed} sites arrived within {} (there: {}); start the missing clients and run again, or lower round.sites_min",
-                    self.plan.round.arrive_max,
-                    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
-                );
-                self.finish(Outcome::Stopped { reason }, out)
-            }
-            Phase::Assembling(assembling) => {
-                out.push(Action::WakeAt(assembling.until));
-                Phase::Assembling(assembling)
-            }
+            Phase::Assembling(assembling) => self.try_begin(assembling, now, out),
             Phase::Gathering(gathering) => self.try_close(gathering, now, out),
             Phase::FinalEvaluation(evaluation) => self.try_end(evaluation, now, out),
             Phase::Idle | Phase::Committing(_) | Phase::Ending(_) | Phase::Done(_) => phase,
@@ -339,12 +325,32 @@ impl Run {
         }
     }
 
+    /// Waits for sites.
+    pub(super) fn assemble(&mut self, now: Millis, out: &mut Vec<Action>) -> Phase {
+        let time = self.plan.round.arrival.time;
+        let (not_before, until) = (now.plus(time.min.as_millis()), now.plus(time.max.as_millis()));
+        self.try_begin(Assembling { not_before, until }, now, out)
+    }
+
+    /// Begins with the first round if it is time; otherwise asks to be woken when it will be.
     pub(super) fn try_begin(&mut self, assembling: Assembling, now: Millis, out: &mut Vec<Action>) -> Phase {
-        if self.sites.len() >= self.plan.round.sites_min as usize {
-            self.open(self.model.round.next(), 0, now, out)
-        } else {
-            Phase::Assembling(assembling)
+        let rules = &self.plan.round.arrival;
+        let (there, needed) = (self.sites.len(), rules.count.min);
+        let enough = there >= needed as usize;
+        if enough && (now >= assembling.not_before || rules.count.is_full(there)) {
+            return self.open(self.model.round.next(), 0, now, out);
         }
+        if now < assembling.until {
+            out.push(Action::WakeAt(if enough { assembling.not_before } else { assembling.until }));
+            return Phase::Assembling(assembling);
+        }
+        let names: Vec<_> = self.sites.values().map(ToString::to_string).collect();
+        let reason = format!(
+            "{there} of {needed} sites arrived within {} (there: {}); start the missing clients and run again, or lower round.arrival.count.min",
+            rules.time.max,
+            if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+        );
+        self.finish(Outcome::Stopped { reason }, out)
     }
 }
 

@@ -25,6 +25,8 @@ mod collaboration_tests;
 #[cfg(test)]
 mod drift_tests;
 #[cfg(test)]
+mod quorum_tests;
+#[cfg(test)]
 mod tests;
 
 pub use actions::{Action, Ended, Event, Measured, Millis, ModelVersion, OutTask, Received};

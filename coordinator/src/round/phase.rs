@@ -31,6 +31,7 @@ pub(super) enum Phase {
 
 #[derive(Debug)]
 pub(super) struct Assembling {
+    pub(super) not_before: Millis,
     pub(super) until: Millis,
 }
 
@@ -40,7 +41,11 @@ pub(super) struct Gathering {
     pub(super) round: RoundId,
     pub(super) attempt: u32,
     pub(super) opened: Millis,
+    /// It does not close before.
+    pub(super) not_before: Millis,
     pub(super) deadline: Millis,
+    /// Whether it stays open because it has too few updates: sites that come now take part.
+    pub(super) extended: bool,
     /// When the round had enough updates.
     pub(super) enough_at: Option<Millis>,
     pub(super) updates_min: usize,
@@ -70,6 +75,11 @@ pub(super) enum MemberState {
 }
 
 impl Gathering {
+    /// Members that are not out.
+    pub(super) fn in_play(&self) -> usize {
+        self.members.values().filter(|m| !matches!(m.state, MemberState::Out { .. })).count()
+    }
+
     /// Members whose update may still come.
     pub(super) fn pending(&self) -> usize {
         let may_come =
@@ -81,6 +91,12 @@ impl Gathering {
     /// in this life of the coordinator and in the next.
     pub(super) fn is_writing(&self) -> bool {
         self.members.values().any(|m| matches!(m.state, MemberState::Writing))
+    }
+
+    /// Updates that count, or will once they are written.
+    pub(super) fn taken(&self) -> usize {
+        let writing = self.members.values().filter(|m| matches!(m.state, MemberState::Writing)).count();
+        self.updates() + writing
     }
 
     /// Updates that count so far.

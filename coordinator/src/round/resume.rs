@@ -11,7 +11,7 @@ use synod_common::update::Update;
 use super::actions::{Action, Millis, ModelVersion, Received};
 use super::aggregator::Aggregator;
 use super::machine::{Machine, Run, Setup};
-use super::phase::{Assembling, FinalEvaluation, Gathering, Member, MemberState, Phase};
+use super::phase::{FinalEvaluation, Gathering, Member, MemberState, Phase};
 use crate::journal::{Accepted, Opened};
 
 /// What the journal knows of a run that has not ended.
@@ -78,6 +78,9 @@ pub enum ResumeError<E: std::error::Error + 'static> {
         /// What the plan gives here.
         now: Digest,
     },
+    /// The journal cannot be gone on with.
+    #[error(transparent)]
+    Journal(E),
     /// An update that was acknowledged cannot be read.
     #[error(
         "the update of site {site} for round {round} was acknowledged and cannot be read any more: {source}; restore the run's folder from a copy, or begin anew with another"
@@ -158,10 +161,10 @@ impl Run {
         open: OpenRound,
         load: &mut impl FnMut(&Accepted) -> Result<Update, E>,
     ) -> Result<Gathering, ResumeError<E>> {
-        let Opened { round, attempt, cohort, updates_min, sites, time_left_ms } = open.opened;
+        let Opened { round, attempt, cohort, updates_min, sites, time_left_ms, extended } = open.opened;
         let failed = |reason: String| ResumeError::Round { round, reason };
         let sites = usize::try_from(sites).unwrap_or(usize::MAX);
-        let mut aggregator = Aggregator::new(&self.plan, round, &self.layout, cohort.len().max(1), sites)
+        let mut aggregator = Aggregator::new(&self.plan, round, &self.layout, self.updates_max(cohort.len()), sites)
             .map_err(|error| failed(error.to_string()))?;
         let away =
             || MemberState::Away { reason: "it has not come back since the coordinator was started again".into() };
@@ -188,8 +191,21 @@ impl Run {
             };
         }
         let updates_min = usize::try_from(updates_min).unwrap_or(usize::MAX);
-        let (opened, deadline) = (Millis::default(), Millis(time_left_ms));
-        Ok(Gathering { round, attempt, opened, deadline, enough_at: None, updates_min, members, aggregator })
+        let (time, left) = (self.plan.round.updates.time, time_left_ms);
+        // What is left of the time that it stays open at least.
+        let not_before = Millis(time.min.as_millis().saturating_add(left).saturating_sub(time.max.as_millis()));
+        Ok(Gathering {
+            round,
+            attempt,
+            opened: Millis::default(),
+            not_before,
+            deadline: Millis(left),
+            extended,
+            enough_at: None,
+            updates_min,
+            members,
+            aggregator,
+        })
     }
 
     /// Goes on with what [`Machine::resume`] rebuilt.
@@ -215,6 +231,7 @@ impl Run {
         match begin {
             Begin::Open(mut gathering) => {
                 gathering.deadline = now.plus(gathering.deadline.0);
+                gathering.not_before = now.plus(gathering.not_before.0);
                 gathering.opened = now;
                 if gathering.updates() >= gathering.updates_min {
                     gathering.enough_at = Some(now);
@@ -235,11 +252,7 @@ impl Run {
             Begin::New | Begin::Assembling if self.model.round.0 >= rounds => {
                 self.try_end(FinalEvaluation { awaited: BTreeSet::new(), until: now }, now, out)
             }
-            Begin::New | Begin::Assembling => {
-                let until = now.plus(self.plan.round.arrive_max.as_millis());
-                out.push(Action::WakeAt(until));
-                self.try_begin(Assembling { until }, now, out)
-            }
+            Begin::New | Begin::Assembling => self.assemble(now, out),
         }
     }
 }

@@ -37,6 +37,7 @@ impl Run {
             Phase::Assembling(assembling) => self.try_begin(assembling, now, out),
             Phase::Gathering(mut gathering) => {
                 self.task_again(&mut gathering, site, out);
+                self.join_extended(&mut gathering, now, site, out);
                 Phase::Gathering(gathering)
             }
             Phase::FinalEvaluation(evaluation) => {
@@ -89,6 +90,30 @@ impl Run {
         }
     }
 
+    /// As leaving, and nothing of it is waited for any more.
+    pub(super) fn on_expelled(
+        &mut self,
+        phase: Phase,
+        now: Millis,
+        site: SiteName,
+        reason: String,
+        out: &mut Vec<Action>,
+    ) -> Phase {
+        let id = site.client_id();
+        self.known.remove(&id);
+        match self.on_left(phase, now, site, reason.clone(), out) {
+            Phase::Gathering(mut gathering) => {
+                if let Some(member) = gathering.members.get_mut(&id)
+                    && !matches!(member.state, MemberState::Counted)
+                {
+                    member.state = MemberState::Out { reason };
+                }
+                self.try_close(gathering, now, out)
+            }
+            other => other,
+        }
+    }
+
     pub(super) fn on_update(
         &mut self,
         phase: Phase,
@@ -106,7 +131,7 @@ impl Run {
             return phase;
         };
         let expected = self.expected(gathering.round);
-        let id = site.client_id();
+        let (id, taken) = (site.client_id(), gathering.taken());
         let Some(member) = gathering.members.get_mut(&id) else {
             let reason = format!(
                 "the site is not in the cohort of round {}; it will be asked when it is its turn",
@@ -128,6 +153,14 @@ impl Run {
             }
             // The same update again, on a new connection: the answer comes when the first is durable.
             (MemberState::Writing, _) if named == gathering.round => Phase::Gathering(gathering),
+            (_, Ok(_)) if self.plan.round.updates.count.is_full(taken) => {
+                let reason = format!(
+                    "round {named} takes {taken} updates and has them; this one came after them and is not counted, nothing is to be done"
+                );
+                put_out(&mut gathering, now, &site, &reason, out);
+                refuse(site, named, &reason, out);
+                self.try_close(gathering, now, out)
+            }
             (_, Ok(passed)) => {
                 member.state = MemberState::Writing;
                 let Update { header, delta, extra } = received.update;

@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quinn::{Connecting, Connection, RecvStream, SendStream};
-use synod_certs::{CertificateDer, Role, peer_of};
 use synod_common::ids::{Digest, SiteName};
 use synod_common::update::{BufferPool, Update, UpdateHeader};
-use synod_common::wire::{Answer, Declined, Evaluated, Finished, Hello, Kind, Progress, Ready, Task, Welcome, shorten};
+use synod_common::wire::{
+    Answer, Declined, Evaluated, Finished, FrameHeader, Hello, Kind, Progress, Ready, Task, Welcome, shorten,
+};
 use synod_transport::{
     CloseReason, StreamError, explain_connection_error, receive, receive_body, receive_header, receive_values, send,
     send_values,
@@ -15,6 +16,7 @@ use synod_transport::{
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::timeout;
 
+use super::enrolment::{self, Door};
 use super::serve::Input;
 use crate::round::{Event, OutTask, Received};
 
@@ -39,6 +41,8 @@ pub(super) struct Shared {
     pub(super) uploads: Semaphore,
     pub(super) inputs: mpsc::Sender<Input>,
     pub(super) prepare_max: Duration,
+    /// There where the coordinator has members of its own, rather than whoever the authority certified.
+    pub(super) door: Option<Door>,
 }
 
 /// What goes to a site.
@@ -55,10 +59,8 @@ pub(super) enum Outgoing {
 /// Serves one connection to its end.
 pub(super) async fn run(connecting: Connecting, id: u64, shared: Arc<Shared>) {
     let Ok(Ok(connection)) = timeout(GREETING_MAX, connecting).await else { return };
-    let Some(site) = site_of(&connection) else {
-        connection.close(CloseReason::Role.code(), b"");
-        return;
-    };
+    let Some(site) = enrolment::enter(&connection, id, &shared).await else { return };
+    let _presence = enrolment::Presence::new(&shared, id);
     match greet(&connection, &site, &shared).await {
         Ok(Some((control_up, control_down, ready))) => {
             let (outgoing, queue) = mpsc::channel(OUTGOING_MAX);
@@ -82,13 +84,6 @@ pub(super) async fn run(connecting: Connecting, id: u64, shared: Arc<Shared>) {
             let _ = shared.inputs.send(Input::Event(Event::Faulted { site, reason })).await;
         }
     }
-}
-
-/// The site behind a connection, if its certificate is a site's.
-fn site_of(connection: &Connection) -> Option<SiteName> {
-    let certificates = connection.peer_identity()?.downcast::<Vec<CertificateDer<'static>>>().ok()?;
-    let peer = peer_of(certificates.first()?).ok()?;
-    (peer.role == Role::Site).then_some(peer.name)
 }
 
 fn close_for(connection: &Connection, error: &StreamError) {
@@ -252,7 +247,12 @@ async fn take_updates(connection: &Connection, site: &SiteName, shared: &Shared)
     loop {
         let opened = connection.accept_bi().await.map_err(|e| StreamError::Connection(explain_connection_error(&e)))?;
         let (mut down, mut up) = opened;
-        match within(TRANSFER_MAX, take_update(&mut up, site, shared)).await {
+        let header = within(MESSAGE_MAX, receive_header(&mut up)).await?.ok_or(StreamError::Ended)?;
+        if header.kind == Kind::Renew {
+            within(MESSAGE_MAX, enrolment::renew(connection, (&mut down, &mut up), header, shared)).await?;
+            continue;
+        }
+        match within(TRANSFER_MAX, take_update(&mut up, header, site, shared)).await {
             Ok(Some(answer)) => {
                 within(MESSAGE_MAX, send(&mut down, &answer)).await?;
                 let _ = down.finish();
@@ -274,8 +274,13 @@ async fn take_updates(connection: &Connection, site: &SiteName, shared: &Shared)
 }
 
 /// Reads one update and waits for its answer; `None` when the run is over.
-async fn take_update(up: &mut RecvStream, site: &SiteName, shared: &Shared) -> Result<Option<Answer>, StreamError> {
-    let header: UpdateHeader = within(MESSAGE_MAX, receive(up)).await?;
+async fn take_update(
+    up: &mut RecvStream,
+    header: FrameHeader,
+    site: &SiteName,
+    shared: &Shared,
+) -> Result<Option<Answer>, StreamError> {
+    let header: UpdateHeader = within(MESSAGE_MAX, receive_body(up, header)).await?;
     let Ok(_permit) = shared.uploads.acquire().await else { return Ok(None) };
     let mut delta = shared.pool.take();
     receive_values(up, &mut delta).await?;

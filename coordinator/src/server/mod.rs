@@ -11,9 +11,11 @@
 //! control), one upload a connection. So besides what the strategy holds, at most [`UPLOADS_MAX`] updates are in flight.
 
 mod connection;
+mod enrolment;
 mod host;
 mod serve;
 
+pub use enrolment::Members;
 pub use host::{Host, NoHost};
 pub use serve::{ServeError, ServeOptions, serve};
 

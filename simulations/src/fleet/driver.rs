@@ -202,7 +202,7 @@ impl Fleet<'_> {
         kept: &KeptStates,
         inbox: &mpsc::Receiver<Done>,
     ) -> Ended {
-        // Everyone is there before the first round, as if sites_min were all of them.
+        // Everyone is there before the first round, as if arrival.count.min were all of them.
         let mut machine = Machine::new(setup);
         let mut next = VecDeque::from(arrivals);
         next.push_back(Event::Start);

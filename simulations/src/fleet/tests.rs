@@ -213,7 +213,7 @@ fn a_round_without_local_work_leaves_the_model_as_it_is() {
 fn a_deadline_that_nobody_can_meet_ends_the_run_at_once() {
     // Fewer sites than the plan wants: natural numbers of clients are not known when a plan is checked.
     let mut plan = plan("[simulation]\nclients = 3\n").as_ref().clone();
-    plan.round.sites_min = 9;
+    plan.round.arrival.count.min = 9;
     let (outcome, _, _) = run(&Arc::new(plan), 2);
     assert!(matches!(outcome, Outcome::Stopped { reason } if reason.contains("3 of 9 sites")));
 }

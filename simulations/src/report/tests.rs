@@ -134,7 +134,8 @@ fn run(plan: &Plan, clients: usize, cohort: usize, rounds: u64) -> Vec<Stamped> 
             .iter()
             .map(|site| LeftOut {
                 site: site.clone(),
-                reason: "no update within 60 s; check the site's connection, or raise round.time_max".to_owned(),
+                reason: "no update within 60 s; check the site's connection, or raise round.updates.time.max"
+                    .to_owned(),
             })
             .collect();
         push(

@@ -14,7 +14,7 @@ type Sent = (u32, u64, f64, Vec<f32>);
 fn plan(aggregate: &str) -> Arc<Plan> {
     let text = format!(
         "model = \"logistic\"\n[task.classification]\nclasses = 2\n[data]\nsource = \"digits\"\n\
-         [train]\nloss_before = true\n[train.optimiser.sgd]\nlr = 0.5\n[round]\nsites_min = 50\n[aggregate]\n{aggregate}"
+         [train]\nloss_before = true\n[train.optimiser.sgd]\nlr = 0.5\n[round]\narrival.count.min = 50\n[aggregate]\n{aggregate}"
     );
     Arc::new(Plan::read(&text, &AnyLoss).unwrap_or_else(|e| panic!("{aggregate}: {e}")))
 }
