@@ -48,7 +48,7 @@ fn samples(clients: usize) -> Loaded {
     let rows = clients * 10;
     let labels = (0..rows).map(|i| (i % 10) as u32).collect::<Vec<_>>();
     let dataset = Dataset::new(Inputs::U8(vec![0; rows * 784]), labels, vec![1, 28, 28]).expect("the shape is right");
-    Loaded { train: Arc::new(dataset), test: None, assignment: None, notes: Vec::new() }
+    Loaded { train: Arc::new(dataset), test: None, assignment: None, traces: Vec::new(), notes: Vec::new() }
 }
 
 /// Seconds to read `updates` updates of `len` values twice, on all cores.
@@ -157,6 +157,7 @@ fn loopback(clients: usize, strategy: &str) -> f64 {
                 release: "bench".into(),
                 unreachable_max: Duration::from_secs(10),
                 state: folder.join("state"),
+                keep_every: Duration::from_secs(60),
                 loader: Arc::clone(&loader),
             };
             tokio::spawn(run_session(options, Box::new(|_| {}), std::future::pending()));
@@ -187,7 +188,7 @@ fn memory(strategy: &str, updates: usize) -> Option<f64> {
     let pool = BufferPool::new(layout.len(), 1);
     let mut aggregator = Aggregator::new(&plan, RoundId(5), &layout, updates, updates).ok()?;
     let peak = AtomicU64::new(0);
-    let contribution = Contribution { samples: NonZeroU32::MIN, steps: 1, loss_before: None };
+    let contribution = Contribution { samples: NonZeroU32::MIN, steps: 1, loss_before: None, age: 0 };
     for i in 0..updates {
         let mut delta = pool.take();
         delta.fill(i as f32 * 1e-3);

@@ -12,7 +12,7 @@ pub const EVENT_VERSION: u32 = 1;
 /// One line of `events.jsonl`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Stamped {
-    /// Milliseconds since the run started, on a monotonic clock.
+    /// Milliseconds since the run started, on a monotonic clock; where a simulation has a virtual clock, on that.
     pub at_ms: u64,
     /// What happened.
     #[serde(flatten)]
@@ -119,6 +119,18 @@ pub enum RunEvent {
         before: Option<Metrics>,
         /// The local model on the site's held-out samples.
         after: Option<Metrics>,
+    },
+    /// An update came after its round had closed. With [`UpdateAccepted`](Self::UpdateAccepted) it counts in the round named
+    /// there.
+    UpdateLate {
+        /// The round it answers.
+        round: RoundId,
+        /// Who.
+        site: SiteName,
+        /// How many rounds later it came.
+        rounds_late: u64,
+        /// What its delta is taken times; absent where it does not count.
+        weight: Option<f64>,
     },
     /// An update, or a site's turn, was refused.
     UpdateRefused {
@@ -242,6 +254,13 @@ pub enum Outcome {
 pub trait EventSink: Send + Sync {
     /// Takes one event.
     fn publish(&self, event: &RunEvent);
+
+    /// Takes one event that happened so many milliseconds after the run began on a virtual clock; those who do not care take
+    /// it like any other.
+    fn publish_at(&self, at_ms: u64, event: &RunEvent) {
+        let _ = at_ms;
+        self.publish(event);
+    }
 }
 
 impl EventSink for () {

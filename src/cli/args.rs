@@ -84,6 +84,31 @@ pub(crate) enum Command {
     /// Make the certificates of a federation.
     #[command(subcommand)]
     Certs(CertsCommand),
+    /// Play federations in which everything fails, or fuzz what reads bytes; for who works on Synod.
+    #[command(
+        hide = true,
+        after_help = "Examples:\n  synod chaos --seeds 10000\n  synod chaos --replay 4711 -v\n  synod chaos --fuzz 1000000 --target frames"
+    )]
+    Chaos(ChaosArgs),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ChaosArgs {
+    /// Seeds to play.
+    #[arg(long, default_value_t = 1000)]
+    pub(crate) seeds: u64,
+    /// The first seed.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) first: u64,
+    /// Play one seed and show its last lines; all of them with -v.
+    #[arg(long, value_name = "SEED", conflicts_with = "seeds")]
+    pub(crate) replay: Option<u64>,
+    /// Give so many inputs to each fuzz target instead.
+    #[arg(long, value_name = "EXECUTIONS", conflicts_with_all = ["seeds", "replay"])]
+    pub(crate) fuzz: Option<u64>,
+    /// Only this fuzz target.
+    #[arg(long, requires = "fuzz")]
+    pub(crate) target: Option<String>,
 }
 
 #[derive(Args, Debug)]
@@ -131,6 +156,9 @@ pub(crate) struct SimulateArgs {
     /// Compare with other ways to train: each site alone, FedAvg, all data pooled.
     #[arg(long, value_enum, value_delimiter = ',')]
     pub(crate) compare: Vec<Compare>,
+    /// Print the time to these values of the main metric, like 0.8,0.9: on the virtual clock, where the plan has profiles.
+    #[arg(long, value_delimiter = ',')]
+    pub(crate) targets: Vec<f64>,
     /// Print events as JSON lines to standard output.
     #[arg(long)]
     pub(crate) json: bool,
@@ -353,14 +381,18 @@ pub(crate) struct ClientArgs {
     /// a rehearsal with real processes.
     #[arg(long)]
     pub(crate) rehearse: bool,
-    /// Where this site keeps what it must remember between rounds, which some algorithms need [default: state, in the
-    /// identity folder].
+    /// Where this site keeps what it must not lose: the work in hand, and what some algorithms remember between rounds
+    /// [default: state, in the identity folder].
     #[arg(long, env = "SYNOD_STATE", value_name = "DIR")]
     pub(crate) state: Option<PathBuf>,
     /// The device that trains: auto, cpu, wgpu:N, cuda:N.
     #[arg(long, default_value = "auto")]
     pub(crate) device: DeviceChoice,
-    /// How long to try to reach the coordinator before giving up, like 30s or 2h.
+    /// How often the progress of a training is kept; after a crash, the same command goes on from there.
+    #[arg(long, default_value = "1m", value_parser = humantime::parse_duration, value_name = "TIME")]
+    pub(crate) keep_every: Duration,
+    /// How long to try to reach the coordinator before giving up, like 30s or 2h. With a task in hand at least until the
+    /// task's time is over.
     #[arg(long, default_value = "10m", value_parser = humantime::parse_duration)]
     pub(crate) patience: Duration,
 }

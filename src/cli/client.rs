@@ -30,6 +30,7 @@ pub(crate) fn run(args: ClientArgs, quiet: bool) -> Outcome {
         coordinator: args.coordinator,
         release: env!("CARGO_PKG_VERSION").to_owned(),
         unreachable_max: args.patience,
+        keep_every: args.keep_every,
         loader: loader(args.data, args.rehearse, args.device),
     };
     let watch = move |event: SiteEvent| match event {
@@ -50,6 +51,16 @@ pub(crate) fn run(args: ClientArgs, quiet: bool) -> Outcome {
         SiteEvent::Accepted { round, loss } => {
             let loss = loss.map(|l| format!(", loss {l:.3}")).unwrap_or_default();
             display.say(format!("round {round}: update accepted{loss}"));
+        }
+        SiteEvent::Resumed { round, epoch, step, steps } => {
+            display.say(format!("round {round}: training goes on from epoch {epoch}, step {step} of {steps}"));
+        }
+        SiteEvent::KeptUnusable { reason } => {
+            display.say(format!("what was kept of the work in hand is of no use ({reason}); it is done anew"));
+        }
+        SiteEvent::UploadContinued { round, offset, bytes } => {
+            let percent = 100.0 * offset as f64 / bytes.max(1) as f64;
+            display.say(format!("round {round}: the upload goes on at {percent:.0} %"));
         }
         SiteEvent::AnsweredFromKept { round } => {
             display.say(format!("round {round}: the update is finished already; it is sent from what was kept"));

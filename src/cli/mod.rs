@@ -2,6 +2,7 @@
 
 mod args;
 mod certs;
+mod chaos;
 mod client;
 mod clock;
 mod compare;
@@ -64,6 +65,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Losses(command) => losses::run(&command),
         Command::Strategies(command) => strategies::run(&command),
         Command::Certs(command) => certs::run(&command),
+        Command::Chaos(args) => chaos::run(&args, cli.verbose > 0, cli.quiet),
     };
     match outcome {
         Ok(exit) => exit.into(),

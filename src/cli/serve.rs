@@ -12,7 +12,7 @@ use synod_common::state::State;
 use synod_common::update::BufferPool;
 use synod_coordinator::journal::{Journal, JournalError, Keep};
 use synod_coordinator::round::{Ended, Setup};
-use synod_coordinator::server::{ServeError, ServeOptions, serve};
+use synod_coordinator::server::{Members, ServeError, ServeOptions, serve};
 
 use super::args::ServeArgs;
 use super::clock::now;

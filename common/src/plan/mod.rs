@@ -17,6 +17,7 @@ mod reader;
 mod resolved;
 mod round;
 mod simulation;
+mod staleness;
 mod strategies;
 mod strategy;
 mod task;
@@ -35,11 +36,13 @@ pub use federation::{Evaluate, SITES_MAX, Screening};
 pub use personal::{BlockRule, FEDPAC_UPDATES_MAX, FineTune, Moves, Personal};
 pub use reader::Problem;
 pub use resolved::{AnyLoss, Catalogue, PLAN_BYTES_MAX, Plan, PlanError, Refusal};
-pub use round::{Arrival, Count, Evaluation, OnTooFew, RoundPlan, Time, TimeMax, Updates};
+pub use round::{Arrival, Async, Count, Evaluation, Late, OnTooFew, RoundPlan, Time, TimeMax, Updates};
 pub use simulation::{
-    Attack, ColumnOrder, Concept, Contrast, Deal, InputNoise, LabelNoise, LabelNoiseKind, LongTail, Partition,
-    Property, Remainder, Rotation, Scanner, Shift, Simulation, Spread, Unlabelled,
+    Attack, Availability, ColumnOrder, Concept, Contrast, Deal, Drift, DriftKind, InputNoise, LabelNoise,
+    LabelNoiseKind, LongTail, Partition, Profile, Property, Remainder, Rotation, Scanner, Shift, Simulation,
+    SiteArrival, Spread, Unlabelled,
 };
+pub use staleness::Staleness;
 pub use strategies::{OptionInfo, STRATEGIES, StrategyFamily, StrategyInfo};
 pub use strategy::{DirectionLength, Orientation, PrincipalGradient, Scope, StepNorm, Strategy, Weighting};
 pub use task::{Better, CLASSES_MAX, Headline, LABELS_MAX, OUTPUTS_MAX, Task};

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::federation::SITES_MAX;
 use super::reader::{Choice, Section};
+use super::staleness::Staleness;
 use super::units::PlanDuration;
 
 /// Who takes part in a round and how long it may take. Every phase ends: with enough sites, or at its `time.max`.
@@ -17,6 +18,39 @@ pub struct RoundPlan {
     pub updates: Updates,
     /// After the last round: how long sites may take to measure the final model.
     pub evaluation: Evaluation,
+    /// Rounds without a common beginning; absent: synchronous ones.
+    #[serde(rename = "async", skip_serializing_if = "Option::is_none")]
+    pub asynchronous: Option<Async>,
+}
+
+/// Buffered asynchronous rounds (FedBuff: Nguyen et al., AISTATS 2022, algorithm 1): each site trains from the newest model as
+/// soon as it is free, and `buffer` updates make the next model, which is a round.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Async {
+    /// Updates that make a model.
+    pub buffer: u32,
+    /// Sites that train at the same time, at most; 0: all.
+    pub concurrency: u32,
+    /// What an update counts for that was trained from an older model.
+    pub staleness: Staleness,
+    /// Updates that are more rounds old do not count.
+    pub staleness_max: u32,
+}
+
+/// What happens to updates that come after their round has closed.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Late {
+    /// They are answered, told of in the events, and do not count.
+    Drop,
+    /// They count in the round that is open then, besides those it needs. A site that still works on an earlier round gets no
+    /// task until its update came or is too old.
+    Fold {
+        /// What they count for.
+        staleness: Staleness,
+        /// Updates that are more rounds late do not count.
+        staleness_max: u32,
+    },
 }
 
 /// How many.
@@ -58,6 +92,8 @@ pub struct Updates {
     pub grace: PlanDuration,
     /// What happens when `time.max` is over, or nobody is left to wait for, and there are too few updates.
     pub on_too_few: OnTooFew,
+    /// What happens to updates that come after their round has closed.
+    pub late: Late,
 }
 
 /// After the last round.
@@ -121,9 +157,70 @@ impl RoundPlan {
             arrival: Arrival::read(s.section_or_empty("arrival")),
             updates: Updates::read(s.section_or_empty("updates"), cohort),
             evaluation: Evaluation::read(s.section_or_empty("evaluation")),
+            asynchronous: s.section("async").map(Async::read),
         };
+        plan.check(&s);
         s.finish();
         plan
+    }
+
+    fn check(&self, s: &Section<'_, '_>) {
+        let retries = matches!(self.updates.on_too_few, OnTooFew::Retry { .. });
+        if retries && self.asynchronous.is_some() {
+            let message = "asynchronous rounds have no beginning that could be tried again";
+            s.problem("updates", message, Some("use on_too_few = \"wait\", \"shrink\" or \"stop\""));
+        }
+        if retries && self.updates.late != Late::Drop {
+            let message = "a round that begins again would lose the late updates that were folded into it";
+            s.problem(
+                "updates",
+                message,
+                Some("use on_too_few = \"wait\", \"shrink\" or \"stop\", or late = \"drop\""),
+            );
+        }
+        let Some(asynchronous) = self.asynchronous else { return };
+        let has_counts = self.updates.count != Count { min: 0, max: None } || self.cohort != 0;
+        if has_counts || self.updates.late != Late::Drop || self.updates.grace.as_millis() > 0 {
+            let message = "asynchronous rounds have `async.buffer` updates from whoever is ready";
+            let help = "remove cohort, updates.count, updates.grace and updates.late, or [round.async]";
+            s.problem("async", message, Some(help));
+        }
+        let Async { buffer, concurrency, .. } = asynchronous;
+        if concurrency != 0 && concurrency < buffer {
+            let message =
+                format!("`concurrency` is {concurrency}, less than the buffer of {buffer}: it might never fill");
+            s.problem("async", message, Some("raise async.concurrency or lower async.buffer"));
+        }
+        if self.arrival.count.min < buffer {
+            let message = format!(
+                "a site trains once from each model, so a buffer of {buffer} may take {buffer} sites; {} are enough to begin",
+                self.arrival.count.min
+            );
+            s.problem("async", message, Some("raise arrival.count.min or lower async.buffer"));
+        }
+    }
+
+    /// What an update counts for that is `age` rounds old; `None` if it does not count.
+    #[must_use]
+    pub fn weight_at(&self, age: u64) -> Option<f64> {
+        let (staleness, max) = match (self.asynchronous, self.updates.late) {
+            (Some(Async { staleness, staleness_max, .. }), _) => (staleness, staleness_max),
+            (None, Late::Fold { staleness, staleness_max }) => (staleness, staleness_max),
+            (None, Late::Drop) => (Staleness::Constant, 0),
+        };
+        (age <= u64::from(max)).then(|| staleness.weight(age))
+    }
+
+    /// Whether updates of earlier rounds may count.
+    #[must_use]
+    pub fn takes_old(&self) -> bool {
+        self.asynchronous.is_some() || self.updates.late != Late::Drop
+    }
+
+    /// Whether it matters in which order updates come.
+    #[must_use]
+    pub fn depends_on_order(&self) -> bool {
+        self.takes_old() || self.updates.count != Count { min: 0, max: None }
     }
 
     /// The fewest updates that a round of this plan closes with, where at least `there` sites take part; 0 if nothing is
@@ -132,6 +229,7 @@ impl RoundPlan {
     pub fn updates_floor(&self, there: u32) -> u32 {
         match self.updates.on_too_few {
             OnTooFew::Shrink { floor } => floor,
+            _ if let Some(Async { buffer, .. }) = self.asynchronous => buffer,
             OnTooFew::Stop | OnTooFew::Retry { .. } | OnTooFew::Wait { .. } => {
                 let known = [self.updates.count.min, self.cohort, there].into_iter().find(|n| *n > 0).unwrap_or(0);
                 self.updates.count.max.map_or(known, |max| known.min(max))
@@ -158,6 +256,7 @@ impl Updates {
             time: Time::read(s.section_or_empty("time"), PlanDuration::from_secs(1800)),
             grace: s.or("grace", PlanDuration::from_secs(0)),
             on_too_few: OnTooFew::read(&mut s),
+            late: Late::read(&mut s),
         };
         let min = updates.count.min;
         if cohort != 0 && min > cohort {
@@ -176,6 +275,39 @@ impl Updates {
         }
         s.finish();
         updates
+    }
+}
+
+impl Async {
+    fn read(mut s: Section<'_, '_>) -> Self {
+        let asynchronous = Self {
+            buffer: s.number("buffer", 2, 1..=SITES_MAX),
+            concurrency: s.number("concurrency", 0, 0..=SITES_MAX),
+            staleness: Staleness::read(&mut s),
+            staleness_max: s.number("staleness_max", 10, 0..=1_000_000),
+        };
+        s.finish();
+        asynchronous
+    }
+}
+
+impl Late {
+    fn read(s: &mut Section<'_, '_>) -> Self {
+        let Some(choice) = s.choice("late") else { return Self::Drop };
+        let mut o = choice.options;
+        let late = match choice.name.as_str() {
+            "drop" => Self::Drop,
+            "fold" => Self::Fold {
+                staleness: Staleness::read(&mut o),
+                staleness_max: o.number("staleness_max", 3, 1..=1_000_000),
+            },
+            _ => {
+                Choice { options: o, ..choice }.unknown("rule", &["drop", "fold"]);
+                return Self::Drop;
+            }
+        };
+        o.finish();
+        late
     }
 }
 
@@ -293,6 +425,18 @@ mod tests {
     }
 
     #[test]
+    fn old_updates_weigh_what_the_plan_says() {
+        let of = |text: &str| read(text).unwrap();
+        let fresh = of("cohort = 0");
+        assert_eq!([0, 1].map(|age| fresh.weight_at(age)), [Some(1.0), None]);
+        assert!(!fresh.depends_on_order());
+        let fold = of("updates.late = { fold = { staleness = { hinge = { a = 1, b = 0 } }, staleness_max = 2 } }");
+        assert_eq!([0, 1, 2, 3].map(|age| fold.weight_at(age)), [Some(1.0), Some(0.5), Some(1.0 / 3.0), None]);
+        let buffered = of("async = { buffer = 2, staleness = \"polynomial\", staleness_max = 3 }");
+        assert_eq!([0, 3, 4].map(|age| buffered.weight_at(age)), [Some(1.0), Some(0.5), None]);
+    }
+
+    #[test]
     fn what_cannot_be_is_refused() {
         let wrong = [
             "cohort = 2\nupdates.count.min = 3",
@@ -301,6 +445,9 @@ mod tests {
             "updates = { count = { min = 1 }, on_too_few = { shrink = { floor = 2 } } }",
             "updates.on_too_few = \"shrug\"",
             "updates.on_too_few = { wait = { times = 3 } }",
+            "async = { buffer = 3, concurrency = 2 }\nupdates.count.min = 1",
+            "async = { staleness = \"linear\" }\nupdates.on_too_few = \"retry\"",
+            "updates.late = \"fold\"\nupdates.on_too_few = \"retry\"",
         ];
         insta::assert_debug_snapshot!(wrong.map(|text| read(text).unwrap_err()));
     }

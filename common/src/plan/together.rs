@@ -5,7 +5,7 @@ use super::data::{DIGIT_ATTRIBUTES, Fit, Normalise, Source};
 use super::personal::{FEDPAC_UPDATES_MAX, Personal};
 use super::reader::Problems;
 use super::resolved::Plan;
-use super::simulation::{Attack, Partition, Simulation};
+use super::simulation::{Attack, DriftKind, Partition, Simulation};
 use super::strategy::{Strategy, Weighting};
 use super::task::Task;
 use super::train::{Model, Optimiser};
@@ -102,6 +102,37 @@ pub(super) fn check_together(plan: &Plan, problems: &Problems) {
     check_closed_form(plan, problems);
     check_algorithms(plan, problems);
     check_personal(plan, problems);
+    check_old_updates(plan, problems);
+}
+
+/// What rounds need that count updates of older models.
+fn check_old_updates(plan: &Plan, problems: &Problems) {
+    if !plan.round.takes_old() {
+        return;
+    }
+    let key = if plan.round.asynchronous.is_some() { "round.async" } else { "round.updates.late" };
+    let problem = |message: String, help: &str| problems.add(key, None, message, Some(help.to_owned()));
+    if !matches!(plan.aggregate.strategy, Strategy::Fedavg { .. }) {
+        let name = plan.aggregate.strategy.name();
+        let message =
+            format!("`{name}` compares or adds up updates of one model; updates of older ones go into a mean only");
+        problem(message, "use strategy = \"fedavg\", with a server optimiser if you like");
+    }
+    let is_fedpac = matches!(plan.personal, Some(Personal::Fedpac { .. }));
+    if plan.has_site_state() || plan.train.algorithm.feddyn.is_some() || is_fedpac {
+        let message = "algorithms and personal models with which sites keep something go on from the last round that counted, which an older update is not";
+        problem(
+            message.to_owned(),
+            "leave out scaffold, feddyn, moon, isogclr, fedpac and personal models that sites keep",
+        );
+    }
+    let colludes = |s: &super::simulation::Simulation| {
+        matches!(s.attack, Some(Attack::InnerProduct { .. } | Attack::LittleIsEnough { .. }))
+    };
+    if plan.simulation.as_ref().is_some_and(colludes) {
+        let message = "hostile sites that agree on what they send need a common beginning";
+        problem(message.to_owned(), "use another attack, such as sign_flip");
+    }
 }
 
 /// What the partition needs of the data and the task.
@@ -162,6 +193,7 @@ fn check_partition(plan: &Plan, simulation: &Simulation, problems: &Problems) {
 
 /// What the differences between sites need of the data and the task.
 fn check_shift(plan: &Plan, simulation: &Simulation, problems: &Problems) {
+    check_drift(plan, simulation, problems);
     let Some(shift) = &simulation.shift else { return };
     if shift.changes_labels() && !matches!(plan.task, Task::Classification { .. }) {
         let message = "`label_noise`, `concept` and `long_tail` need a task with one class per sample";
@@ -172,6 +204,28 @@ fn check_shift(plan: &Plan, simulation: &Simulation, problems: &Problems) {
     if shift.rotation.is_some() && !matches!(shape.as_slice(), [_, _, _] | [_, _]) {
         let message = format!("`rotation` turns images, the data has the shape {shape:?}");
         problems.add("simulation.shift.rotation", None, message, None);
+    }
+}
+
+/// What drift, and sites with clocks, need of the rest of the plan.
+fn check_drift(plan: &Plan, simulation: &Simulation, problems: &Problems) {
+    let problem = |path: &str, message: &str, help: &str| {
+        problems.add(&format!("simulation.{path}"), None, message, Some(help.to_owned()));
+    };
+    let drift = simulation.drift.as_ref().map(|drift| drift.what);
+    let of_classes = matches!(drift, Some(DriftKind::Labels | DriftKind::Concept));
+    if of_classes && !matches!(plan.task, Task::Classification { .. }) {
+        let message = "drift of labels and concepts needs a task with one class per sample";
+        problem("drift", message, "use task.classification, or what = \"inputs\"");
+    }
+    if drift == Some(DriftKind::Inputs) && simulation.shift.is_none() {
+        problem("drift", "inputs are to drift towards [simulation.shift], which is not there", "add that section");
+    }
+    let colludes = matches!(simulation.attack, Some(Attack::InnerProduct { .. } | Attack::LittleIsEnough { .. }));
+    if colludes && !simulation.profiles.is_empty() {
+        let message =
+            "hostile sites that wait for each other have no time of their own, which profiles give every site";
+        problem("attack", message, "choose an attack of single sites, or remove the profiles");
     }
 }
 

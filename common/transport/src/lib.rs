@@ -13,4 +13,6 @@ pub use close::{CloseReason, explain_connection_error};
 pub use endpoint::{
     EndpointError, Entry, Origin, bind_client, bind_server, connect, connect_with, let_in, server_config,
 };
-pub use stream::{StreamError, receive, receive_body, receive_header, receive_values, send, send_values};
+pub use stream::{
+    StreamError, receive, receive_body, receive_header, receive_values, send, send_values, send_vectors_from,
+};

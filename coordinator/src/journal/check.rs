@@ -63,7 +63,7 @@ impl Journal {
             open: replay.open.as_ref().map(|open| OpenReport {
                 round: open.opened.round,
                 attempt: open.opened.attempt,
-                accepted: open.accepted.keys().cloned().collect(),
+                accepted: open.accepted.keys().map(|(site, _)| site.clone()).collect(),
                 time_left_ms: open.opened.time_left_ms,
             }),
             ended: replay.ended.clone(),

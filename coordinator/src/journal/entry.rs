@@ -73,6 +73,8 @@ pub struct Opened {
 /// An update that counts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Accepted {
+    /// The round it counts in; its header names the round of its task, which may be earlier.
+    pub round: RoundId,
     /// The attempt of its round.
     pub attempt: u32,
     /// Who sent it.

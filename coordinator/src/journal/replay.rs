@@ -48,7 +48,18 @@ pub(super) struct Model {
 pub(super) struct Open {
     pub(super) opened: Opened,
     pub(super) out: BTreeMap<SiteName, String>,
-    pub(super) accepted: BTreeMap<SiteName, (Accepted, Vec<BlobRef>)>,
+    /// By site and by the round of its task.
+    pub(super) accepted: BTreeMap<(SiteName, RoundId), (Accepted, Vec<BlobRef>)>,
+}
+
+impl Open {
+    fn has_member(&self, site: &SiteName) -> Result<(), String> {
+        if self.opened.cohort.contains(site) {
+            Ok(())
+        } else {
+            Err(format!("{site} is not in the cohort of round {}", self.opened.round))
+        }
+    }
 }
 
 impl Replay {
@@ -108,23 +119,30 @@ impl Replay {
                 self.open = Some(Open { opened, out: BTreeMap::new(), accepted: BTreeMap::new() });
             }
             Entry::UpdateAccepted(accepted) => {
-                let site = accepted.site.clone();
-                let open = self.member(accepted.header.round, accepted.attempt, &site)?;
+                let (site, task) = (accepted.site.clone(), accepted.header.round);
+                let open = self.open_round(accepted.round, accepted.attempt)?;
+                if task == accepted.round {
+                    open.has_member(&site)?;
+                }
                 open.opened.time_left_ms = accepted.time_left_ms;
-                if open.accepted.insert(site.clone(), (*accepted, blobs)).is_some() {
+                open.out.remove(&site);
+                if open.accepted.insert((site.clone(), task), (*accepted, blobs)).is_some() {
                     return Err(format!("the update of {site} counts twice"));
                 }
             }
             Entry::MemberOut { round, attempt, site, reason, time_left_ms } => {
-                let open = self.member(round, attempt, &site)?;
+                let open = self.open_round(round, attempt)?;
+                open.has_member(&site)?;
                 open.opened.time_left_ms = time_left_ms;
-                released.extend(open.accepted.remove(&site).into_iter().flat_map(|(_, blobs)| blobs));
+                released.extend(open.accepted.remove(&(site.clone(), round)).into_iter().flat_map(|(_, blobs)| blobs));
                 open.out.insert(site, reason);
             }
             Entry::RoundCommitted(committed) => {
                 self.follows(committed.round)?;
                 let open = self.open.as_ref().ok_or("a round closes that was not open")?;
-                if let Some(stranger) = committed.took_part.iter().find(|site| !open.accepted.contains_key(*site)) {
+                if let Some(stranger) =
+                    committed.took_part.iter().find(|site| !open.accepted.keys().any(|(of, _)| of == *site))
+                {
                     return Err(format!("{stranger} took part in round {} without an update", committed.round));
                 }
                 released = self.close_round();
@@ -152,14 +170,9 @@ impl Replay {
             && self.open.as_ref().is_some_and(|open| (open.opened.round, open.opened.attempt) == (round, attempt))
     }
 
-    fn member(&mut self, round: RoundId, attempt: u32, site: &SiteName) -> Result<&mut Open, String> {
+    fn open_round(&mut self, round: RoundId, attempt: u32) -> Result<&mut Open, String> {
         let open = self.open.as_mut().filter(|open| (open.opened.round, open.opened.attempt) == (round, attempt));
-        let open = open.ok_or_else(|| format!("attempt {attempt} of round {round} is not open"))?;
-        if open.opened.cohort.contains(site) {
-            Ok(open)
-        } else {
-            Err(format!("{site} is not in the cohort of round {round}"))
-        }
+        open.ok_or_else(|| format!("attempt {attempt} of round {round} is not open"))
     }
 
     /// The open round is over: its updates are of no more use, unless they are kept.

@@ -82,7 +82,7 @@ impl Journal {
             (None, Some(open), _) => Position::Open(OpenRound {
                 opened: open.opened.clone(),
                 out: open.out.clone(),
-                accepted: open.accepted.iter().map(|(site, (accepted, _))| (site.clone(), accepted.clone())).collect(),
+                accepted: open.accepted.values().map(|(accepted, _)| accepted.clone()).collect(),
             }),
             (None, None, Some(committed)) => Position::Committed { present: committed.present.clone() },
         };
@@ -104,7 +104,7 @@ impl Journal {
         let of = format!("update of {}", accepted.site);
         let missing = || JournalError::damaged(format!("the {of} has no values"));
         let open = self.replay.open.as_ref().ok_or_else(missing)?;
-        let (_, blobs) = open.accepted.get(&accepted.site).ok_or_else(missing)?;
+        let (_, blobs) = open.accepted.get(&(accepted.site.clone(), accepted.header.round)).ok_or_else(missing)?;
         let lengths = std::iter::once(pool.len()).chain(extra);
         let mut values = blobs.iter().zip(lengths).map(|(blob, length)| self.values(*blob, &of, pool.take_of(length)));
         let delta = values.next().ok_or_else(missing)??;

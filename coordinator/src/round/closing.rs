@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use synod_common::event::{LeftOut, Outcome, RunEvent};
 use synod_common::ids::{ClientId, RoundId, SiteName};
-use synod_common::plan::{OnTooFew, SITES_MAX};
+use synod_common::plan::{Async, OnTooFew, SITES_MAX};
 use synod_common::wire::TaskKind;
 
 use super::actions::{Action, Millis, ModelVersion};
@@ -31,7 +31,8 @@ impl Run {
         now: Millis,
         out: &mut Vec<Action>,
     ) -> Phase {
-        let available: Vec<ClientId> = present.keys().copied().collect();
+        let carried = std::mem::take(&mut self.carried);
+        let available: Vec<ClientId> = present.keys().filter(|id| !carried.contains_key(id)).copied().collect();
         let (size, rules) = (self.plan.round.cohort, &self.plan.round.updates);
         let updates_min = match (rules.count.min, size) {
             (0, 0) => available.len().max(1),
@@ -39,6 +40,14 @@ impl Run {
             (min, _) => min as usize,
         };
         let updates_min = rules.count.max.map_or(updates_min, |max| updates_min.min(max as usize));
+        let (updates_min, size) = match self.plan.round.asynchronous {
+            Some(Async { buffer, concurrency, .. }) => {
+                let free = (concurrency as usize).saturating_sub(carried.len());
+                (buffer as usize, if concurrency == 0 { available.len() } else { free })
+            }
+            None if size == 0 => (updates_min, available.len()),
+            None => (updates_min, size as usize),
+        };
         let cohort = cohort::choose(self.plan.seed, round, attempt, &available, size);
         let updates_max = self.updates_max(cohort.len());
         let aggregator = match Aggregator::new(&self.plan, round, &self.layout, updates_max, self.known.len()) {
@@ -55,10 +64,17 @@ impl Run {
                 MemberState::Away { reason: "it has not come back since the coordinator was started again".into() }
             }
         };
-        let members: BTreeMap<ClientId, Member> = cohort
+        let mut members: BTreeMap<ClientId, Member> = cohort
             .iter()
-            .filter_map(|id| Some((*id, Member { name: present.get(id)?.clone(), state: state(id) })))
+            .filter_map(|id| Some((*id, Member { name: present.get(id)?.clone(), task: round, state: state(id) })))
             .collect();
+        let late = match self.plan.round.asynchronous {
+            Some(_) => {
+                members.extend(carried);
+                BTreeMap::new()
+            }
+            None => carried,
+        };
         let gathering = Box::new(Gathering {
             round,
             attempt,
@@ -69,6 +85,8 @@ impl Run {
             enough_at: None,
             updates_min,
             members,
+            late,
+            counted: BTreeSet::new(),
             aggregator,
         });
         let entry = self.opened(&gathering, now);
@@ -77,7 +95,8 @@ impl Run {
         let (model, deadline_ms) = (self.model.digest, deadline.since(now));
         out.push(Action::Publish(RunEvent::RoundStarted { round, cohort, model, deadline_ms }));
         out.push(Action::WakeAt(deadline));
-        for member in gathering.members.values().filter(|m| matches!(m.state, MemberState::Working)) {
+        let is_new = |m: &&Member| m.task == round && matches!(m.state, MemberState::Working);
+        for member in gathering.members.values().filter(is_new) {
             self.send(&member.name, round, TaskKind::Train, deadline, out);
         }
         self.try_close(gathering, now, out)
@@ -101,6 +120,7 @@ impl Run {
     /// Most updates that a round opened for `cohort` members may get.
     pub(super) fn updates_max(&self, cohort: usize) -> usize {
         match (self.plan.round.updates.on_too_few, self.plan.round.cohort) {
+            _ if self.plan.round.takes_old() => SITES_MAX as usize,
             // More members may come while it waits.
             (OnTooFew::Wait { .. }, 0) => SITES_MAX as usize,
             (OnTooFew::Wait { .. }, size) => size as usize,
@@ -134,8 +154,13 @@ impl Run {
     }
 
     /// Makes the next model.
-    pub(super) fn close(&mut self, gathering: Gathering, now: Millis, out: &mut Vec<Action>) -> Phase {
-        let (took_part, left_out) = (gathering.took_part(), gathering.left_out(now));
+    pub(super) fn close(&mut self, mut gathering: Gathering, now: Millis, out: &mut Vec<Action>) -> Phase {
+        let (took_part, mut left_out) = (gathering.took_part(), gathering.left_out(now));
+        self.carried = self.carry(&mut gathering);
+        if self.plan.round.asynchronous.is_some() {
+            // Who works on is not left out.
+            left_out.retain(|l| !self.carried.contains_key(&l.site.client_id()));
+        }
         let Gathering { round, opened, aggregator, .. } = gathering;
         let mut values = self.pool.take();
         match aggregator.finish(&self.state, &self.model.values, &mut values) {
@@ -188,7 +213,7 @@ impl Run {
                 let extended = RunEvent::RoundExtended { round, updates, updates_min, deadline_ms, left_out };
                 out.push(Action::Publish(extended));
                 for site in self.sites.clone().values() {
-                    self.admit(&mut gathering, site, out);
+                    self.join(&mut gathering, now, site, out);
                 }
                 journal(Entry::RoundOpened(self.opened(&gathering, now)), out);
                 return self.try_close(gathering, now, out);
@@ -203,29 +228,66 @@ impl Run {
         self.finish(Outcome::Stopped { reason }, out)
     }
 
-    /// A site comes while a round waits for more updates.
-    pub(super) fn join_extended(
-        &mut self,
-        gathering: &mut Gathering,
-        now: Millis,
-        site: &SiteName,
-        out: &mut Vec<Action>,
-    ) {
-        if gathering.extended && self.admit(gathering, site, out) {
+    /// A site is free while a round is open: in asynchronous rounds it may train from the newest model, and a round that
+    /// waits for more updates takes it in.
+    pub(super) fn join(&mut self, gathering: &mut Gathering, now: Millis, site: &SiteName, out: &mut Vec<Action>) {
+        let members = gathering.members.len();
+        match self.plan.round.asynchronous {
+            Some(_) => self.dispatch(gathering, out),
+            None if gathering.extended && self.sites.contains_key(&site.client_id()) => {
+                self.admit(gathering, site, out)
+            }
+            None => {}
+        }
+        if gathering.members.len() > members {
             journal(Entry::RoundOpened(self.opened(gathering, now)), out);
         }
     }
 
-    /// Takes `site` into an open round, unless it is in it or the cohort is complete.
-    fn admit(&mut self, gathering: &mut Gathering, site: &SiteName, out: &mut Vec<Action>) -> bool {
+    /// Gives the newest model to sites that are free and have not trained from it, as many as may train at once.
+    fn dispatch(&mut self, gathering: &mut Gathering, out: &mut Vec<Action>) {
+        let Some(Async { concurrency, .. }) = self.plan.round.asynchronous else { return };
+        let (round, deadline) = (gathering.round, gathering.deadline);
+        let is_free = |m: &Member| match m.state {
+            MemberState::Counted | MemberState::Out { .. } => m.task < round,
+            MemberState::Away { .. } => true,
+            MemberState::Working | MemberState::Writing => false,
+        };
+        let free: Vec<ClientId> =
+            self.sites.keys().filter(|id| gathering.members.get(id).is_none_or(is_free)).copied().collect();
+        let working = gathering.members.values().filter(|m| matches!(m.state, MemberState::Working)).count();
+        let room = if concurrency == 0 { free.len() } else { (concurrency as usize).saturating_sub(working) };
+        let chosen = cohort::choose(self.plan.seed, round, gathering.attempt, &free, room.min(free.len()));
+        for id in &chosen {
+            let Some(site) = self.sites.get(id).cloned() else { continue };
+            self.send(&site, round, TaskKind::Train, deadline, out);
+            gathering.members.insert(*id, Member { name: site, task: round, state: MemberState::Working });
+        }
+    }
+
+    /// Takes `site` into a round that waits for more updates, unless it has a task or the cohort is complete.
+    fn admit(&mut self, gathering: &mut Gathering, site: &SiteName, out: &mut Vec<Action>) {
         let (id, size) = (site.client_id(), self.plan.round.cohort as usize);
         let has_room = size == 0 || gathering.in_play() < size;
-        let is_admitted = has_room && !gathering.members.contains_key(&id);
-        if is_admitted {
-            gathering.members.insert(id, Member { name: site.clone(), state: MemberState::Working });
+        if has_room && gathering.task_of(id).is_none() {
+            let member = Member { name: site.clone(), task: gathering.round, state: MemberState::Working };
+            gathering.members.insert(id, member);
             self.send(site, gathering.round, TaskKind::Train, gathering.deadline, out);
         }
-        is_admitted
+    }
+
+    /// Sites that work on when `gathering` closes, where their updates count later.
+    fn carry(&self, gathering: &mut Gathering) -> BTreeMap<ClientId, Member> {
+        if !self.plan.round.takes_old() {
+            return BTreeMap::new();
+        }
+        let next = gathering.round.next();
+        let mut all = std::mem::take(&mut gathering.members);
+        all.append(&mut gathering.late);
+        all.retain(|_, m| {
+            matches!(m.state, MemberState::Working) && self.plan.round.weight_at(next.0 - m.task.0).is_some()
+        });
+        all
     }
 
     pub(super) fn begin_final_evaluation(&mut self, now: Millis, out: &mut Vec<Action>) -> Phase {

@@ -12,10 +12,10 @@ use synod_common::state::State;
 use synod_common::update::{Buffer, BufferPool};
 use synod_common::wire::TaskKind;
 
-use super::actions::{Action, Event, Measured, Millis, ModelVersion, OutTask};
+use super::actions::{Action, Event, Measured, Millis, ModelVersion, OutTask, Received};
 use super::aggregator::{CONTROL, guide, personal_head};
 use super::closing::journal;
-use super::phase::{Assembling, Phase};
+use super::phase::{Assembling, Member, Phase};
 use super::resume::Begin;
 use super::screening::Expected;
 use crate::journal::Entry;
@@ -66,6 +66,12 @@ pub(super) struct Run {
     pub(super) control: Option<Arc<[f32]>>,
     /// The head that each site has one of, where the plan has FedPAC.
     pub(super) head: Option<Head>,
+    /// Sites that work on between rounds, where their updates count later.
+    pub(super) carried: BTreeMap<ClientId, Member>,
+    /// Updates that wait for the next round to open; at most one a site.
+    pub(super) held: Vec<(SiteName, Box<Received>)>,
+    /// The round of the last task of each site whose update was acknowledged, where older updates count.
+    pub(super) acknowledged: BTreeMap<ClientId, RoundId>,
     pub(super) bytes_down: u64,
     pub(super) bytes_up: u64,
     /// Milliseconds that the run took in earlier lives of the coordinator.
@@ -98,6 +104,9 @@ impl Machine {
             last_counted: BTreeMap::new(),
             control: None,
             head,
+            carried: BTreeMap::new(),
+            held: Vec::new(),
+            acknowledged: BTreeMap::new(),
             bytes_down: 0,
             bytes_up: 0,
             run_ms_before: 0,
@@ -110,7 +119,8 @@ impl Machine {
     /// Takes one event and says what should be done. Never fails: a site that breaks the rules is an ordinary case.
     pub fn step(&mut self, now: Millis, event: Event, actions: &mut Vec<Action>) {
         let phase = std::mem::replace(&mut self.phase, Phase::Idle);
-        self.phase = self.run.step(phase, now, event, actions);
+        let phase = self.run.step(phase, now, event, actions);
+        self.phase = self.run.take_held(phase, now, actions);
     }
 
     /// How the run ended, if it has.
@@ -151,13 +161,16 @@ impl Run {
             Event::Left { site, reason } => self.on_left(phase, now, site, reason, out),
             Event::Expelled { site, reason } => self.on_expelled(phase, now, site, reason, out),
             Event::Progress { site, round, step, steps, loss } => {
-                if matches!(&phase, Phase::Gathering(g) if g.round == round && g.members.contains_key(&site.client_id()))
+                if matches!(&phase, Phase::Gathering(g) if g.members.get(&site.client_id()).is_some_and(|m| m.task == round))
                 {
                     out.push(Action::Publish(RunEvent::Progress { round, site, step, steps, loss }));
                 }
                 phase
             }
-            Event::Update { site, received } => self.on_update(phase, now, site, received, out),
+            Event::Update { site, received } => {
+                self.bytes_up = self.bytes_up.saturating_add(self.bytes_of(self.extras.update));
+                self.on_update(phase, now, site, received, out)
+            }
             Event::Declined { site, round, reason } => self.on_declined(phase, now, site, round, &reason, out),
             Event::Faulted { site, reason } => {
                 let round = open_round(&phase);
@@ -297,9 +310,10 @@ impl Run {
     }
 
     /// What an update of `round` must satisfy.
-    pub(super) fn expected(&self, round: RoundId) -> Expected<'_> {
+    pub(super) fn expected(&self, round: RoundId, age: u64) -> Expected<'_> {
         Expected {
             round,
+            age,
             plan: &self.plan,
             plan_digest: self.plan_digest,
             layout: &self.layout,

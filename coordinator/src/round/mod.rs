@@ -25,6 +25,10 @@ mod collaboration_tests;
 #[cfg(test)]
 mod drift_tests;
 #[cfg(test)]
+mod durable_tests;
+#[cfg(test)]
+mod old_updates_tests;
+#[cfg(test)]
 mod quorum_tests;
 #[cfg(test)]
 mod tests;

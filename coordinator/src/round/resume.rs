@@ -60,7 +60,7 @@ pub struct OpenRound {
     /// Members that are out, and why.
     pub out: BTreeMap<SiteName, String>,
     /// Updates that count.
-    pub accepted: BTreeMap<SiteName, Accepted>,
+    pub accepted: Vec<Accepted>,
 }
 
 /// Why a run cannot go on.
@@ -149,6 +149,11 @@ impl Machine {
             Position::Assembling => Begin::Assembling,
             Position::Committed { present } if present.is_empty() => Begin::Assembling,
             Position::Committed { present } => Begin::Committed(present),
+            Position::Open(open) if run.plan.round.takes_old() => {
+                let accepted = open.accepted.iter();
+                run.acknowledged = accepted.map(|a| (a.site.client_id(), a.header.round)).collect();
+                Begin::Open(Box::new(run.rebuild(open, &mut load)?))
+            }
             Position::Open(open) => Begin::Open(Box::new(run.rebuild(open, &mut load)?)),
         };
         Ok(machine)
@@ -169,26 +174,41 @@ impl Run {
         let away =
             || MemberState::Away { reason: "it has not come back since the coordinator was started again".into() };
         let mut members: BTreeMap<_, _> =
-            cohort.into_iter().map(|name| (name.client_id(), Member { name, state: away() })).collect();
+            cohort.into_iter().map(|name| (name.client_id(), Member { name, task: round, state: away() })).collect();
         for (site, reason) in open.out {
             if let Some(member) = members.get_mut(&site.client_id()) {
                 member.state = MemberState::Out { reason };
             }
         }
-        for (site, accepted) in open.accepted {
+        let (mut late, mut counted) = (BTreeMap::new(), BTreeSet::new());
+        for accepted in open.accepted {
+            let (site, task) = (accepted.site.clone(), accepted.header.round);
             let id = site.client_id();
-            let Some(member) = members.get_mut(&id).filter(|m| matches!(m.state, MemberState::Away { .. })) else {
+            let is_open = |m: &Member| matches!(m.state, MemberState::Away { .. });
+            let is_old = task < round;
+            if !is_old && !members.get(&id).is_some_and(is_open) {
                 continue;
-            };
+            }
             let update = load(&accepted).map_err(|source| ResumeError::Update { site: site.clone(), round, source })?;
             let received = Received::screen(update);
-            let passed = self.expected(round).check(&received).map_err(|reason| failed(format!("{site}: {reason}")))?;
+            let passed = self.expected(task, round.0.saturating_sub(task.0)).check(&received);
+            let passed = passed.map_err(|reason| failed(format!("{site}: {reason}")))?;
             let Update { delta, extra, .. } = received.update;
             let extra = extra.zip(passed.extra);
-            member.state = match aggregator.push(id, passed.contribution, delta, passed.screened, extra) {
+            let state = match aggregator.push(id, passed.contribution, delta, passed.screened, extra) {
                 Ok(()) => MemberState::Counted,
                 Err(error) => MemberState::Out { reason: error.to_string() },
             };
+            if matches!(state, MemberState::Counted) {
+                counted.insert(site.clone());
+            }
+            let member = Member { name: site, task, state };
+            match is_old {
+                // In asynchronous rounds old updates are like the others.
+                true if self.plan.round.asynchronous.is_some() => {}
+                true => drop(late.insert(id, member)),
+                false => drop(members.insert(id, member)),
+            }
         }
         let updates_min = usize::try_from(updates_min).unwrap_or(usize::MAX);
         let (time, left) = (self.plan.round.updates.time, time_left_ms);
@@ -204,6 +224,8 @@ impl Run {
             enough_at: None,
             updates_min,
             members,
+            late,
+            counted,
             aggregator,
         })
     }
@@ -238,6 +260,7 @@ impl Run {
                 }
                 for site in self.sites.clone().values() {
                     self.task_again(&mut gathering, site, out);
+                    self.join(&mut gathering, now, site, out);
                 }
                 self.try_close(gathering, now, out)
             }

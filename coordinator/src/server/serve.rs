@@ -12,12 +12,13 @@ use synod_common::extra::Extras;
 use synod_common::ids::SiteName;
 use synod_common::wire::{Answer, Finished, shorten};
 use synod_transport::{CloseReason, EndpointError, bind_server};
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::connection::{Outgoing, Shared, run as run_connection};
 use super::enrolment::{self, Loopback, Members};
 use super::host::Host;
+use super::uploads::{Pace, Uploads};
 use super::{CONNECTIONS_MAX, UPLOADS_MAX};
 use crate::journal::{Journal, JournalError, JournalWriter, Write};
 use crate::round::{Action, Ended, Event, Machine, Millis, ResumeError, Setup};
@@ -86,7 +87,7 @@ pub async fn serve(
         layout: setup.layout.digest(),
         extra: Extras::new(&setup.plan, &setup.layout).update,
         pool: setup.pool.clone(),
-        uploads: Semaphore::new(UPLOADS_MAX),
+        uploads: Uploads::new(UPLOADS_MAX, Pace::default()),
         inputs: inputs.clone(),
         prepare_max: setup.plan.round.arrival.time.max.to_duration(),
         door: members.door(),
@@ -254,7 +255,10 @@ impl MainLoop {
                 });
             }
             Action::WakeAt(at) => self.wake_at = Some(self.started + Duration::from_millis(at.0)),
-            Action::Publish(event) => self.sink.publish(&event),
+            Action::Publish(event) => {
+                self.shared.uploads.hear(&event);
+                self.sink.publish(&event);
+            }
             Action::Finish { outcome, model } => self.ended = Some(Ended { outcome, model }),
         }
     }

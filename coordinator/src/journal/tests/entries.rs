@@ -27,7 +27,7 @@ fn lines() -> Vec<Line> {
         after: None,
         train_ms: 1,
     };
-    let accepted = Accepted { attempt: 1, site: site("a"), header, time_left_ms: 7 };
+    let accepted = Accepted { round: RoundId(2), attempt: 1, site: site("a"), header, time_left_ms: 7 };
     let opened = Opened {
         round: RoundId(2),
         attempt: 1,

@@ -180,7 +180,7 @@ mod tests {
         let mut aggregator = Aggregator::new(&plan(), RoundId(1), &layout(), sent.len(), sent.len()).unwrap();
         for (client, samples, delta, statistics) in sent {
             let samples = NonZeroU32::new(*samples).unwrap();
-            let contribution = Contribution { samples, steps: 1, loss_before: None };
+            let contribution = Contribution { samples, steps: 1, loss_before: None, age: 0 };
             let statistics = Buffer::from(statistics.to_values());
             let extra = (statistics, screen(&[]).unwrap());
             let screened = screen(delta).unwrap();

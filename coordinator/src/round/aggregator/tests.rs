@@ -42,8 +42,12 @@ fn round(
     let mut aggregator = Aggregator::new(plan, RoundId(5), layout, sent.len(), POPULATION)?;
     for i in order {
         let (samples, steps, loss, delta) = &sent[*i];
-        let contribution =
-            Contribution { samples: NonZeroU32::new(*samples).unwrap(), steps: *steps, loss_before: Some(*loss) };
+        let contribution = Contribution {
+            samples: NonZeroU32::new(*samples).unwrap(),
+            steps: *steps,
+            loss_before: Some(*loss),
+            age: 0,
+        };
         let id = SiteName::new(&format!("site-{i}")).unwrap().client_id();
         aggregator.push(id, contribution, delta.clone().into(), screen(delta)?, None)?;
     }
