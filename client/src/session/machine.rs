@@ -27,7 +27,7 @@ pub struct Rules {
     pub spread: u8,
 }
 
-/// A site's session: see the [module](self).
+/// A site's session: two state machines beside each other, the line and what is in hand.
 #[derive(Debug)]
 pub struct Session {
     rules: Rules,

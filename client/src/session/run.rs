@@ -219,7 +219,7 @@ impl Edge {
                     let (digest, samples) = (prepared.digest, prepared.work.samples());
                     let (site, plan) = (prepared.work.site.clone(), prepared.plan.name.clone());
                     (self.watch)(SiteEvent::Joined { site, plan, digest, samples });
-                    self.update = found.update.map(|(key, update)| (key, Arc::new(update)));
+                    self.update = found.update;
                     found.unusable.into_iter().for_each(|reason| (self.watch)(SiteEvent::KeptUnusable { reason }));
                 }
                 self.connection = Some(connection);

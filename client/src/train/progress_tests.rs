@@ -124,7 +124,7 @@ fn with_every_optimiser_and_model() {
         ("momentum", MLP, MOMENTUM),
         ("momentum and decay", MLP, "optimiser = { sgd = { lr = 0.1, momentum = 0.9, weight_decay = 0.01 } }"),
         ("adam", MLP, ADAM),
-        ("adamw", MLP, "optimiser = { adamw = { lr = 0.01 } }"),
+        ("adamw", MLP, "optimiser = { adam_w = { lr = 0.01 } }"),
         ("clipped", MLP, "clip_norm = 0.5\noptimiser = { sgd = { lr = 0.1, momentum = 0.9 } }"),
         ("logistic", "\"logistic\"", ADAM),
         ("cnn", "\"cnn\"", MOMENTUM),

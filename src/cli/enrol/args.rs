@@ -1,10 +1,11 @@
 //! What can be typed to enrol.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
-use synod_certs::{KeyFingerprint, Token, TokenError};
+use synod_certs::{KeyFingerprint, Zeroizing};
 use synod_common::ids::SiteName;
 use synod_common::wire::MemberRole;
 
@@ -183,8 +184,8 @@ pub(crate) struct JoinArgs {
     #[arg(value_name = "quic://HOST:PORT", value_parser = address)]
     pub(crate) coordinator: String,
     /// The secret of the invitation.
-    #[arg(long, value_parser = token)]
-    pub(crate) token: Token,
+    #[arg(long)]
+    pub(crate) token: TypedSecret,
     /// The digest of the authority's key.
     #[arg(long, required_unless_present = "insecure_no_pin")]
     pub(crate) pin: Option<KeyFingerprint>,
@@ -230,8 +231,20 @@ pub(crate) struct InstallArgs {
     pub(crate) units: PathBuf,
 }
 
-fn token(text: &str) -> Result<Token, TokenError> {
-    text.parse()
+/// A secret as it was typed. It is looked at later, because messages about the command line repeat what is wrong with it.
+#[derive(Clone)]
+pub(crate) struct TypedSecret(pub(crate) Zeroizing<String>);
+
+impl fmt::Debug for TypedSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TypedSecret(hidden)")
+    }
+}
+
+impl From<String> for TypedSecret {
+    fn from(text: String) -> Self {
+        Self(Zeroizing::new(text))
+    }
 }
 
 /// `host:port` of an address with or without `quic://`.

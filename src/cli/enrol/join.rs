@@ -7,7 +7,7 @@ use synod_transport::LineError;
 
 use super::RELEASE;
 use super::args::JoinArgs;
-use crate::cli::exit::{Exit, Failure, Outcome};
+use crate::cli::exit::{Exit, Failure, OrExit, Outcome};
 use crate::cli::{out, stop};
 
 pub(crate) fn join(args: JoinArgs, quiet: bool) -> Outcome {
@@ -17,7 +17,7 @@ pub(crate) fn join(args: JoinArgs, quiet: bool) -> Outcome {
     }
     let invited = Invited {
         address: args.coordinator,
-        token: args.token,
+        token: args.token.0.parse().or_exit(Exit::Usage)?,
         pin,
         name: args.name,
         folder: args.home,
