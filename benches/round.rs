@@ -22,8 +22,9 @@ use synod_common::ids::SiteName;
 use synod_common::plan::Plan;
 use synod_common::state::State;
 use synod_common::update::BufferPool;
+use synod_coordinator::journal::{Journal, Keep};
 use synod_coordinator::round::Setup;
-use synod_coordinator::server::{NoHost, ServeOptions, serve};
+use synod_coordinator::server::{Members, NoHost, ServeOptions, serve};
 use synod_simulations::fleet::{Fleet, FleetOptions, Population};
 
 #[global_allocator]
@@ -38,7 +39,7 @@ fn plan(clients: usize, rounds: u32, strategy: &str) -> Arc<Plan> {
     let text = format!(
         "rounds = {rounds}\nmodel = \"cnn\"\n[task.classification]\nclasses = 10\n[data]\nholdout = 0.0\ntest_fraction = 0.0\n\
          [data.source.idx]\nimages = \"x\"\nlabels = \"y\"\nshape = [1, 28, 28]\n[train]\nepochs = 0\n{strategy}\
-         [round]\nsites_min = {clients}\n[evaluate]\ncentral_every = 0\nsite_every = 0\n[simulation]\nclients = {clients}\n"
+         [round]\narrival.count.min = {clients}\n[evaluate]\ncentral_every = 0\nsite_every = 0\n[simulation]\nclients = {clients}\n"
     );
     Arc::new(Plan::read(&text, &Zoo).expect("the plan is good"))
 }
@@ -47,7 +48,7 @@ fn samples(clients: usize) -> Loaded {
     let rows = clients * 10;
     let labels = (0..rows).map(|i| (i % 10) as u32).collect::<Vec<_>>();
     let dataset = Dataset::new(Inputs::U8(vec![0; rows * 784]), labels, vec![1, 28, 28]).expect("the shape is right");
-    Loaded { train: Arc::new(dataset), test: None, assignment: None, notes: Vec::new() }
+    Loaded { train: Arc::new(dataset), test: None, assignment: None, traces: Vec::new(), notes: Vec::new() }
 }
 
 /// Seconds to read `updates` updates of `len` values twice, on all cores.
@@ -133,18 +134,21 @@ fn loopback(clients: usize, strategy: &str) -> f64 {
         let data: Arc<SiteData> = population.site(site).map_err(|e| e.to_string())?;
         Ok((Arc::clone(&plan), (Arc::clone(&trainer), data)))
     });
+    let run = tempfile::tempdir().expect("a folder");
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     runtime.block_on(async {
         let (told, address) = tokio::sync::oneshot::channel();
         let options = ServeOptions {
-            identity: identity(&made.coordinator),
+            members: Members::Certified(Arc::new(identity(&made.coordinator))),
             listen: ([127, 0, 0, 1], 0).into(),
             release: "bench".into(),
         };
         let listening = move |address| {
             let _ = told.send(address);
         };
-        let serving = tokio::spawn(serve(options, setup, Arc::new(NoHost), sink, listening, std::future::pending()));
+        let journal = Journal::open_folder(&run.path().join("journal"), Keep::default()).expect("it begins");
+        let serving =
+            tokio::spawn(serve(options, setup, journal, Arc::new(NoHost), sink, listening, std::future::pending()));
         let address = address.await.expect("it listens").to_string();
         for folder in made.sites.values() {
             let options = SessionOptions {
@@ -153,6 +157,7 @@ fn loopback(clients: usize, strategy: &str) -> f64 {
                 release: "bench".into(),
                 unreachable_max: Duration::from_secs(10),
                 state: folder.join("state"),
+                keep_every: Duration::from_secs(60),
                 loader: Arc::clone(&loader),
             };
             tokio::spawn(run_session(options, Box::new(|_| {}), std::future::pending()));
@@ -183,7 +188,7 @@ fn memory(strategy: &str, updates: usize) -> Option<f64> {
     let pool = BufferPool::new(layout.len(), 1);
     let mut aggregator = Aggregator::new(&plan, RoundId(5), &layout, updates, updates).ok()?;
     let peak = AtomicU64::new(0);
-    let contribution = Contribution { samples: NonZeroU32::MIN, steps: 1, loss_before: None };
+    let contribution = Contribution { samples: NonZeroU32::MIN, steps: 1, loss_before: None, age: 0 };
     for i in 0..updates {
         let mut delta = pool.take();
         delta.fill(i as f32 * 1e-3);

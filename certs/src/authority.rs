@@ -1,5 +1,8 @@
 //! The private authority of a federation: it says who is who by signing certificates.
 
+mod rotation;
+mod sealed;
+
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -20,11 +23,13 @@ use crate::request::{self, RequestProblem};
 use crate::role::{Role, SERVER_NAME, Subject};
 use crate::when;
 
+pub use rotation::{RotationProblem, authority_key, trusted_after};
+
 /// How far before its making a certificate is valid already, so that a machine whose clock is this much behind accepts it.
 pub const CLOCK_SKEW_ALLOWANCE: Duration = Duration::from_secs(5 * 60);
 
-/// Shortest validity; below it a certificate would end before it is used.
-pub const VALIDITY_MIN: Duration = Duration::from_secs(60);
+/// Shortest validity; below it a certificate would end before it is used. So short that renewal can be watched.
+pub const VALIDITY_MIN: Duration = Duration::from_secs(2);
 
 /// Longest validity, 30 years of 365 days; above it there is a mistake in a unit.
 pub const VALIDITY_MAX: Duration = Duration::from_secs(30 * 365 * 86_400);
@@ -100,6 +105,14 @@ pub enum AuthorityError {
         /// What is wrong with it.
         problem: RequestProblem,
     },
+    /// The key in the folder is sealed, and the passphrase does not open it.
+    #[error(
+        "could not unlock the authority in {folder}: the passphrase or key file does not open {KEY_FILE}; use the one that was given when the authority was made"
+    )]
+    Locked {
+        /// The folder.
+        folder: PathBuf,
+    },
     /// The cryptographic library failed.
     #[error("could not make a key or sign a certificate: {0}; this is unexpected, please report it")]
     Crypto(#[source] rcgen::Error),
@@ -116,8 +129,8 @@ impl Authority {
         let (not_before, not_after) = period(now, validity)?;
         let key = SecretKey::generate().map_err(AuthorityError::Crypto)?;
         let mut params = params("Synod authority", name, not_before, not_after)?;
-        // No authority below this one.
-        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+        // One authority below this one: its successor, when it is rotated.
+        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(1));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let certificate = params.self_signed(key.pair()).map_err(AuthorityError::Crypto)?;
         Ok(Self {
@@ -133,8 +146,11 @@ impl Authority {
     /// # Errors
     /// When a file is missing, unreadable or something else, others can read the key, or the two do not belong together.
     pub fn load(folder: &Path) -> Result<Self, AuthorityError> {
+        Self::with_key(folder, files::read_key(&folder.join(KEY_FILE))?)
+    }
+
+    fn with_key(folder: &Path, key: SecretKey) -> Result<Self, AuthorityError> {
         let certificate = files::read_certificate(&folder.join(CERTIFICATE_FILE))?;
-        let key = files::read_key(&folder.join(KEY_FILE))?;
         let not_an_authority = || AuthorityError::NotAnAuthority { folder: folder.to_owned() };
         let (key_info, not_before, not_after) = read_authority(&certificate).ok_or_else(not_an_authority)?;
         if key_info != key.public_key_info() {

@@ -111,12 +111,40 @@ pub(crate) fn read_certificate(path: &Path) -> Result<CertificateDer<'static>, F
     }
 }
 
+/// The certificates in `path`, at least one and at most `most`.
+///
+/// # Errors
+/// When the file is missing, unreadable, too large, or holds none or more.
+pub fn read_certificates(path: &Path, most: usize) -> Result<Vec<CertificateDer<'static>>, FileError> {
+    let text = read_bounded(path, open(path)?)?;
+    let certificates: Vec<_> = CertificateDer::pem_slice_iter(&text).filter_map(Result::ok).take(most + 1).collect();
+    let found = certificates.len();
+    if (1..=most).contains(&found) {
+        Ok(certificates)
+    } else {
+        Err(FileError::NoCertificate { path: path.to_owned(), found })
+    }
+}
+
 /// The private key in `path`, which nobody but its owner may be able to read.
 pub(crate) fn read_key(path: &Path) -> Result<SecretKey, FileError> {
+    let text = read_secret(path)?;
+    SecretKey::from_pem(&text).ok_or_else(|| FileError::NoKey { path: path.to_owned() })
+}
+
+/// The bytes of `path`, which nobody but its owner may be able to read.
+pub(crate) fn read_secret(path: &Path) -> Result<Zeroizing<Vec<u8>>, FileError> {
     let file = open(path)?;
     refuse_exposed(path, &file)?;
-    let text = read_bounded(path, file)?;
-    SecretKey::from_pem(&text).ok_or_else(|| FileError::NoKey { path: path.to_owned() })
+    read_bounded(path, file)
+}
+
+/// Writes `bytes` for their owner alone to read: the old file or the new one is there at any time, also after a crash.
+///
+/// # Errors
+/// When the file is there already and `overwrite` says to refuse, or the system refuses to write.
+pub fn write_secret(path: &Path, bytes: &[u8], overwrite: Overwrite) -> Result<(), FileError> {
+    write(path, bytes, Readers::Owner, overwrite)
 }
 
 /// Writes `certificate` for everybody to read.
@@ -125,17 +153,42 @@ pub(crate) fn write_certificate(
     certificate: &CertificateDer<'_>,
     overwrite: Overwrite,
 ) -> Result<(), FileError> {
-    let text = pem::encode(&pem::Pem::new("CERTIFICATE", certificate.as_ref()));
-    write(path, text.as_bytes(), Readers::Everybody, overwrite)
+    write_certificates(path, std::slice::from_ref(certificate), overwrite)
+}
+
+/// Writes `certificates`, one after the other, for everybody to read.
+///
+/// # Errors
+/// As [`write_secret`].
+pub fn write_certificates(
+    path: &Path,
+    certificates: &[CertificateDer<'_>],
+    overwrite: Overwrite,
+) -> Result<(), FileError> {
+    let blocks: Vec<_> = certificates.iter().map(|der| pem::Pem::new("CERTIFICATE", der.as_ref())).collect();
+    write(path, pem::encode_many(&blocks).as_bytes(), Readers::Everybody, overwrite)
 }
 
 /// Writes `key` for its owner alone to read.
 pub(crate) fn write_key(path: &Path, key: &SecretKey, overwrite: Overwrite) -> Result<(), FileError> {
-    write(path, key.to_pem().as_bytes(), Readers::Owner, overwrite)
+    write_secret(path, key.to_pem().as_bytes(), overwrite)
+}
+
+/// Removes `path`, if it is there.
+pub(crate) fn remove(path: &Path) -> Result<(), FileError> {
+    match fs::remove_file(path) {
+        Err(source) if source.kind() != io::ErrorKind::NotFound => {
+            Err(FileError::Unwritable { path: path.to_owned(), source })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Makes `folder` and those above it, open to their owner only, unless it is there.
-pub(crate) fn make_folder(folder: &Path) -> Result<(), FileError> {
+///
+/// # Errors
+/// When the system refuses.
+pub fn make_folder(folder: &Path) -> Result<(), FileError> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]

@@ -11,6 +11,7 @@ use rustls::sign::CertifiedKey;
 use rustls::{CertificateError, Error as TlsProblem};
 use synod_common::ids::SiteName;
 use x509_parser::prelude::{FromDer, X509Certificate};
+use zeroize::Zeroizing;
 
 use crate::files::{self, FileError, Overwrite};
 use crate::key::SecretKey;
@@ -22,13 +23,21 @@ use crate::when;
 const AUTHORITY_FILE: &str = "authority.pem";
 const CERTIFICATE_FILE: &str = "certificate.pem";
 const KEY_FILE: &str = "key.pem";
+const PENDING_FILE: &str = "pending.key.pem";
+/// Most authorities trusted at a time: the current one, its predecessor, and room for one more rotation.
+pub(crate) const AUTHORITIES_MAX: usize = 3;
+/// Most certificates shown: one's own, and those that lead older authorities to the current one.
+pub(crate) const CHAIN_MAX: usize = 1 + 2 * AUTHORITIES_MAX;
 
 /// Who this machine is. Checked when made: the key fits the certificate, the authority signed it, and it was valid then.
 ///
 /// `Debug` shows role, name and the fingerprint of the key, never the key.
 pub struct Identity {
-    authority: CertificateDer<'static>,
+    /// What is trusted: one, or two while one takes over from the other.
+    authorities: Vec<CertificateDer<'static>>,
     certificate: CertificateDer<'static>,
+    /// What is shown besides the certificate, for peers that trust the older authority.
+    chain: Vec<CertificateDer<'static>>,
     key: SecretKey,
     peer: PeerIdentity,
 }
@@ -120,12 +129,14 @@ impl Identity {
     /// # Errors
     /// When the system gives no randomness.
     pub fn generate() -> Result<PendingIdentity, IdentityError> {
-        let key = SecretKey::generate().map_err(IdentityError::Crypto)?;
-        let mut params = CertificateParams::default();
-        // The authority decides on the names, so the request proposes none.
-        params.distinguished_name = DistinguishedName::new();
-        let request = params.serialize_request(key.pair()).map_err(IdentityError::Crypto)?;
-        Ok(PendingIdentity { key, request: request.into() })
+        PendingIdentity::new(SecretKey::generate().map_err(IdentityError::Crypto)?)
+    }
+
+    /// A secret of this identity for the use that `context` names: the same whenever the identity is loaded, and nothing that tells
+    /// of its key.
+    #[must_use]
+    pub fn derive_secret(&self, context: &str) -> Zeroizing<[u8; 32]> {
+        self.key.derive(context.as_bytes())
     }
 
     /// Loads the identity that [`save`](Self::save) put into `folder`, and checks that it is of use at `now`: the checks are those that
@@ -135,11 +146,25 @@ impl Identity {
     /// When a file is missing, unreadable or something else, others can read the key, or the three do not belong together or
     /// are not valid at `now`.
     pub fn load(folder: &Path, now: SystemTime) -> Result<Self, IdentityError> {
-        let authority = files::read_certificate(&folder.join(AUTHORITY_FILE))?;
-        let certificate = files::read_certificate(&folder.join(CERTIFICATE_FILE))?;
+        Self::load_at(folder, |_| now)
+    }
+
+    /// Loads an identity as [`load`](Self::load) does, also one that has expired: it may still ask for its renewal.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load), except for expiry.
+    pub fn load_expired(folder: &Path, now: SystemTime) -> Result<Self, IdentityError> {
+        Self::load_at(folder, |peer| now.min(peer.not_after))
+    }
+
+    fn load_at(folder: &Path, at: impl FnOnce(&PeerIdentity) -> SystemTime) -> Result<Self, IdentityError> {
+        let authorities = files::read_certificates(&folder.join(AUTHORITY_FILE), AUTHORITIES_MAX)?;
+        let shown = files::read_certificates(&folder.join(CERTIFICATE_FILE), CHAIN_MAX)?;
         let key = files::read_key(&folder.join(KEY_FILE))?;
-        Self::checked(authority, certificate, key, now)
-            .map_err(|problem| IdentityError::Unusable { folder: folder.to_owned(), problem })
+        let unusable = |problem| IdentityError::Unusable { folder: folder.to_owned(), problem };
+        let peer = shown.first().map_or(Err(PeerError::Malformed), |own| peer_of(own));
+        let at = at(&peer.map_err(|error| unusable(error.into()))?);
+        Self::checked(authorities, shown, key, at).map_err(unusable)
     }
 
     /// Saves the identity into `folder`, which is made if it is not there: `authority.pem`, `certificate.pem`, and `key.pem`
@@ -152,9 +177,17 @@ impl Identity {
         files::make_folder(folder)?;
         files::refuse_existing(&[&authority, &certificate, &key], overwrite)?;
         files::write_key(&key, &self.key, overwrite)?;
-        files::write_certificate(&certificate, &self.certificate, overwrite)?;
-        files::write_certificate(&authority, &self.authority, overwrite)?;
+        files::write_certificates(&certificate, &self.shown(), overwrite)?;
+        files::write_certificates(&authority, &self.authorities, overwrite)?;
         Ok(())
+    }
+
+    /// A request to certify the key of this identity again.
+    ///
+    /// # Errors
+    /// When the cryptographic library fails.
+    pub fn renewal(&self) -> Result<PendingIdentity, IdentityError> {
+        PendingIdentity::new(self.key.copy().map_err(IdentityError::Crypto)?)
     }
 
     /// What this machine is.
@@ -181,34 +214,79 @@ impl Identity {
         &self.certificate
     }
 
-    /// The certificate of the authority that this machine trusts.
+    /// The certificates of the authorities that this machine trusts, at least one.
     #[must_use]
-    pub fn authority(&self) -> &CertificateDer<'static> {
-        &self.authority
+    pub fn authorities(&self) -> &[CertificateDer<'static>] {
+        &self.authorities
     }
 
     /// Certificate and key for handshakes.
     pub(crate) fn certified_key(&self) -> Result<Arc<CertifiedKey>, TlsProblem> {
-        Ok(Arc::new(CertifiedKey::new(vec![self.certificate.clone()], self.key.to_tls()?)))
+        Ok(Arc::new(CertifiedKey::new(self.shown(), self.key.to_tls()?)))
+    }
+
+    fn shown(&self) -> Vec<CertificateDer<'static>> {
+        std::iter::once(&self.certificate).chain(&self.chain).cloned().collect()
     }
 
     fn checked(
-        authority: CertificateDer<'static>,
-        certificate: CertificateDer<'static>,
+        authorities: Vec<CertificateDer<'static>>,
+        mut shown: Vec<CertificateDer<'static>>,
         key: SecretKey,
         now: SystemTime,
     ) -> Result<Self, IdentityProblem> {
+        if shown.is_empty() || shown.len() > CHAIN_MAX || !(1..=AUTHORITIES_MAX).contains(&authorities.len()) {
+            return Err(PeerError::Malformed.into());
+        }
+        let chain = shown.split_off(1);
+        let certificate = shown.pop().ok_or(PeerError::Malformed)?;
         let peer = peer_of(&certificate)?;
         let (_, parsed) = X509Certificate::from_der(&certificate).map_err(|_| PeerError::Malformed)?;
         if parsed.public_key().raw != key.public_key_info() {
             return Err(IdentityProblem::KeyMismatch { who: peer.to_string() });
         }
-        verifier::check(&authority, &certificate, peer.role, now).map_err(|source| problem_of(source, &peer, now))?;
-        Ok(Self { authority, certificate, key, peer })
+        verifier::check(&authorities, &certificate, &chain, peer.role, now)
+            .map_err(|source| problem_of(source, &peer, now))?;
+        Ok(Self { authorities, certificate, chain, key, peer })
     }
 }
 
 impl PendingIdentity {
+    fn new(key: SecretKey) -> Result<Self, IdentityError> {
+        let mut params = CertificateParams::default();
+        // The authority decides on the names, so the request proposes none.
+        params.distinguished_name = DistinguishedName::new();
+        let request = params.serialize_request(key.pair()).map_err(IdentityError::Crypto)?;
+        Ok(Self { key, request: request.into() })
+    }
+
+    /// The key that waits in `folder`, or a new one that is put there: asking again after an answer was lost must name the same
+    /// key.
+    ///
+    /// # Errors
+    /// When the file cannot be read or written, or the system gives no randomness.
+    pub fn load_or_generate(folder: &Path) -> Result<Self, IdentityError> {
+        let file = folder.join(PENDING_FILE);
+        match files::read_key(&file) {
+            Ok(key) => Self::new(key),
+            Err(FileError::Missing { .. }) => {
+                let pending = Identity::generate()?;
+                files::make_folder(folder)?;
+                files::write_key(&file, &pending.key, Overwrite::Refuse)?;
+                Ok(pending)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Removes the key that waits in `folder`, once it has its certificate or is not wanted.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn forget(folder: &Path) -> Result<(), IdentityError> {
+        Ok(files::remove(&folder.join(PENDING_FILE))?)
+    }
+
     /// What to send to the authority. It holds the public key, signed to show that its sender has the private one.
     #[must_use]
     pub fn request(&self) -> &CertificateSigningRequestDer<'static> {
@@ -231,7 +309,21 @@ impl PendingIdentity {
         certificate: CertificateDer<'static>,
         now: SystemTime,
     ) -> Result<Identity, IdentityProblem> {
-        Identity::checked(authority, certificate, self.key, now)
+        self.accept_chain(vec![authority], vec![certificate], now)
+    }
+
+    /// Completes the identity as [`accept`](Self::accept) does, trusting `authorities` and showing to peers all of `shown`, whose
+    /// first is the certificate.
+    ///
+    /// # Errors
+    /// As [`accept`](Self::accept), and when there are none or too many of either.
+    pub fn accept_chain(
+        self,
+        authorities: Vec<CertificateDer<'static>>,
+        shown: Vec<CertificateDer<'static>>,
+        now: SystemTime,
+    ) -> Result<Identity, IdentityProblem> {
+        Identity::checked(authorities, shown, self.key, now)
     }
 }
 

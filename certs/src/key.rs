@@ -7,12 +7,20 @@
 use std::fmt;
 use std::sync::Arc;
 
+use aws_lc_rs::hmac;
 use pem::Pem;
+use pkcs8::der::pem::LineEnding;
+use pkcs8::{EncryptedPrivateKeyInfoRef, PrivateKeyInfoRef, SecretDocument};
 use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256, PublicKeyData};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::sign::SigningKey;
 use zeroize::{Zeroize, Zeroizing};
+
+use crate::passphrase::Passphrase;
+
+/// The label of an encrypted PKCS#8 key (RFC 7468, section 11).
+const SEALED_LABEL: &str = "ENCRYPTED PRIVATE KEY";
 
 /// A private key with its public half.
 pub(crate) struct SecretKey(KeyPair);
@@ -29,12 +37,41 @@ impl SecretKey {
         KeyPair::try_from(&*der).ok().map(Self)
     }
 
+    /// Another copy of the key, for a request to renew its certificate.
+    pub(crate) fn copy(&self) -> Result<Self, rcgen::Error> {
+        let der = Zeroizing::new(PrivatePkcs8KeyDer::from(self.0.serialize_der()));
+        KeyPair::try_from(&*der).map(Self)
+    }
+
+    /// The key as the text of a file, encrypted with `passphrase`.
+    pub(crate) fn seal(&self, passphrase: &Passphrase) -> Option<Zeroizing<String>> {
+        let sealed = PrivateKeyInfoRef::try_from(self.0.serialized_der()).ok()?.encrypt(passphrase.as_bytes()).ok()?;
+        sealed.to_pem(SEALED_LABEL, LineEnding::LF).ok()
+    }
+
+    /// Reads the encrypted key in `text`, or `None` where it is none or `passphrase` does not open it.
+    pub(crate) fn open(text: &[u8], passphrase: &Passphrase) -> Option<Self> {
+        let (label, sealed) = SecretDocument::from_pem(std::str::from_utf8(text).ok()?).ok()?;
+        let sealed = EncryptedPrivateKeyInfoRef::try_from(sealed.as_bytes()).ok().filter(|_| label == SEALED_LABEL)?;
+        let opened = sealed.decrypt(passphrase.as_bytes()).ok()?;
+        KeyPair::try_from(&PrivatePkcs8KeyDer::from(opened.as_bytes())).ok().map(Self)
+    }
+
     /// The key as the text of a file.
     pub(crate) fn to_pem(&self) -> Zeroizing<String> {
         let block = Pem::new("PRIVATE KEY", self.0.serialized_der());
         let text = Zeroizing::new(pem::encode(&block));
         block.into_contents().zeroize();
         text
+    }
+
+    /// HMAC-SHA-256 of `context` under this key.
+    pub(crate) fn derive(&self, context: &[u8]) -> Zeroizing<[u8; 32]> {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, self.0.serialized_der());
+        let mut secret = Zeroizing::new([0; 32]);
+        // A tag of SHA-256 has as many bytes.
+        secret.iter_mut().zip(hmac::sign(&key, context).as_ref()).for_each(|(to, from)| *to = *from);
+        secret
     }
 
     /// For signing requests and certificates.
@@ -75,6 +112,28 @@ mod tests {
         let key = SecretKey::generate().unwrap();
         let again = SecretKey::from_pem(key.to_pem().as_bytes()).unwrap();
         assert_eq!(key.public_key_info(), again.public_key_info());
+    }
+
+    #[test]
+    fn derived_secrets_are_stable_and_differ_by_key_and_use() {
+        let (key, other) = (SecretKey::generate().unwrap(), SecretKey::generate().unwrap());
+        let again = SecretKey::from_pem(key.to_pem().as_bytes()).unwrap();
+        assert_eq!(key.derive(b"a"), again.derive(b"a"));
+        assert_ne!(key.derive(b"a"), key.derive(b"b"));
+        assert_ne!(key.derive(b"a"), other.derive(b"a"));
+    }
+
+    #[test]
+    fn a_sealed_key_opens_with_its_passphrase_and_no_other() {
+        let key = SecretKey::generate().unwrap();
+        let (right, wrong) = (Passphrase::new("correct horse").unwrap(), Passphrase::new("correct mouse").unwrap());
+        let sealed = key.seal(&right).unwrap();
+        assert_eq!(SecretKey::open(sealed.as_bytes(), &right).unwrap().public_key_info(), key.public_key_info());
+        assert!(SecretKey::open(sealed.as_bytes(), &wrong).is_none());
+        assert!(SecretKey::from_pem(sealed.as_bytes()).is_none(), "it is no plain key");
+        assert!(SecretKey::open(key.to_pem().as_bytes(), &right).is_none(), "a plain key is no sealed one");
+        assert!(SecretKey::open(&[0xff; 40], &right).is_none());
+        assert_eq!(key.copy().unwrap().public_key_info(), key.public_key_info());
     }
 
     #[test]

@@ -10,6 +10,7 @@ use synod_common::ids::SiteName;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
+use crate::authority::CLOCK_SKEW_ALLOWANCE;
 use crate::role::{Role, URI_PREFIX};
 use crate::when;
 
@@ -29,6 +30,16 @@ pub struct PeerIdentity {
     pub not_before: SystemTime,
     /// Until when, inclusive.
     pub not_after: SystemTime,
+}
+
+impl PeerIdentity {
+    /// When to renew: at two thirds of the life of the certificate.
+    #[must_use]
+    pub fn renew_at(&self) -> SystemTime {
+        let issued = self.not_before.checked_add(CLOCK_SKEW_ALLOWANCE).unwrap_or(self.not_before);
+        let life = when::between(issued, self.not_after);
+        issued.checked_add(life / 3 * 2).unwrap_or(self.not_after)
+    }
 }
 
 impl fmt::Display for PeerIdentity {
@@ -123,6 +134,12 @@ pub fn peer_of(certificate: &[u8]) -> Result<PeerIdentity, PeerError> {
         not_before: time(parsed.validity().not_before.timestamp())?,
         not_after: time(parsed.validity().not_after.timestamp())?,
     })
+}
+
+/// The common name in a certificate, where it is a valid name.
+pub(crate) fn peer_name(certificate: &[u8]) -> Option<SiteName> {
+    let (_, parsed) = X509Certificate::from_der(certificate).ok()?;
+    SiteName::new(parsed.subject().iter_common_name().next()?.as_str().ok()?).ok()
 }
 
 fn subject_of(certificate: &X509Certificate<'_>) -> Result<(Role, SiteName), PeerError> {

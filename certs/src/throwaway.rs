@@ -97,7 +97,7 @@ mod tests {
         for site in &sites {
             let identity = Identity::load(&places.sites[site], now).unwrap();
             assert_eq!((identity.role(), identity.name()), (Role::Site, site));
-            assert_eq!(identity.authority(), authority.certificate());
+            assert_eq!(identity.authorities(), [authority.certificate().clone()]);
         }
         assert!(throwaway(&sites, folder.path(), now).is_err(), "nothing is overwritten");
     }

@@ -12,7 +12,7 @@ pub const EVENT_VERSION: u32 = 1;
 /// One line of `events.jsonl`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Stamped {
-    /// Milliseconds since the run started, on a monotonic clock.
+    /// Milliseconds since the run started, on a monotonic clock; where a simulation has a virtual clock, on that.
     pub at_ms: u64,
     /// What happened.
     #[serde(flatten)]
@@ -38,6 +38,23 @@ pub enum RunEvent {
         /// Parameters of the model.
         parameters: u64,
         /// The digest of the initial model.
+        model: Digest,
+    },
+    /// The coordinator was started again and the run goes on.
+    RunResumed {
+        /// [`EVENT_VERSION`].
+        version: u32,
+        /// The plan's name.
+        name: String,
+        /// The plan's digest.
+        plan: Digest,
+        /// Rounds planned.
+        rounds: u64,
+        /// The round that goes on or comes next.
+        round: RoundId,
+        /// Whose updates count in it already.
+        accepted: Vec<SiteName>,
+        /// The digest of the last committed model.
         model: Digest,
     },
     /// A site connected.
@@ -103,6 +120,18 @@ pub enum RunEvent {
         /// The local model on the site's held-out samples.
         after: Option<Metrics>,
     },
+    /// An update came after its round had closed. With [`UpdateAccepted`](Self::UpdateAccepted) it counts in the round named
+    /// there.
+    UpdateLate {
+        /// The round it answers.
+        round: RoundId,
+        /// Who.
+        site: SiteName,
+        /// How many rounds later it came.
+        rounds_late: u64,
+        /// What its delta is taken times; absent where it does not count.
+        weight: Option<f64>,
+    },
     /// An update, or a site's turn, was refused.
     UpdateRefused {
         /// The round the sender named.
@@ -134,6 +163,30 @@ pub enum RunEvent {
         /// Updates it had.
         updates: u64,
         /// Updates it needs.
+        updates_min: u64,
+        /// Who is missing, and why.
+        left_out: Vec<LeftOut>,
+    },
+    /// A round has too few updates in time and stays open longer.
+    RoundExtended {
+        /// The round.
+        round: RoundId,
+        /// Updates it has.
+        updates: u64,
+        /// Updates it needs.
+        updates_min: u64,
+        /// Milliseconds until the round closes at the latest.
+        deadline_ms: u64,
+        /// Who is missing, and why.
+        left_out: Vec<LeftOut>,
+    },
+    /// A round has too few updates in time and closes with those it has, as the plan allows.
+    RoundShrunk {
+        /// The round.
+        round: RoundId,
+        /// Updates it has.
+        updates: u64,
+        /// Updates it should have had.
         updates_min: u64,
         /// Who is missing, and why.
         left_out: Vec<LeftOut>,
@@ -201,6 +254,13 @@ pub enum Outcome {
 pub trait EventSink: Send + Sync {
     /// Takes one event.
     fn publish(&self, event: &RunEvent);
+
+    /// Takes one event that happened so many milliseconds after the run began on a virtual clock; those who do not care take
+    /// it like any other.
+    fn publish_at(&self, at_ms: u64, event: &RunEvent) {
+        let _ = at_ms;
+        self.publish(event);
+    }
 }
 
 impl EventSink for () {

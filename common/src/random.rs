@@ -27,8 +27,22 @@ pub enum Purpose {
     Personal,
     /// Noise that makes views of samples.
     Views,
+    /// How long a task takes in a simulation.
+    Pace,
     /// Which sites of a simulation are hostile, and what they draw.
     Attack,
+    /// How the inputs of a simulated site look.
+    Shift,
+    /// Which labels of a simulated site are wrong, permuted or missing.
+    Labels,
+    /// Which samples of a rare class a simulation keeps.
+    LongTail,
+    /// Which sites of a simulation come late or go.
+    Arrival,
+    /// Which samples of a simulated site change while a run goes on.
+    Drift,
+    /// Which machine a simulated site has, when it is there, and what fails.
+    Systems,
 }
 
 impl Purpose {
@@ -41,7 +55,14 @@ impl Purpose {
             Self::Holdout => "holdout",
             Self::Shuffle => "shuffle",
             Self::Personal => "personal",
+            Self::Pace => "pace",
             Self::Attack => "attack",
+            Self::Shift => "shift",
+            Self::Labels => "labels",
+            Self::LongTail => "long tail",
+            Self::Arrival => "arrival",
+            Self::Drift => "drift",
+            Self::Systems => "systems",
             Self::Views => "views",
         }
     }

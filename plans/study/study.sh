@@ -119,7 +119,7 @@ attack = { $attack = { fraction = 0.$((hostile / 2)) } }"
         row "$attack $hostile ${rule%% *}" fashion-mnist "$lines" 10 10:1 "$mlp
 $sgd
 [round]
-sites_min = 20
+arrival.count.min = 20
 [aggregate]
 strategy = { $strategy }"
       done

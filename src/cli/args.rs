@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde::de::IntoDeserializer;
 use synod_client::device::DeviceChoice;
 use synod_common::ids::SiteName;
+use synod_coordinator::journal::{KeepModels, KeepUpdates};
 use synod_losses::TaskKind;
 
 const EXIT_CODES: &str = "Exit codes: 0 done · 1 unexpected · 2 usage or configuration · 3 coordinator unreachable · \
@@ -57,12 +58,20 @@ pub(crate) enum Command {
         after_help = "Examples:\n  synod compare plans/demo.toml --losses 'cross_entropy,focal{gamma=1.5}' --seeds 5\n  synod compare plans/demo.toml --strategies fedavg,principal_gradient --seeds 3 --out studies/demo\n\nRun again into the same folder, it goes on where it ended."
     )]
     Compare(CompareArgs),
+    /// Show who owns which sample in a simulation of a plan, and how much sites differ.
+    #[command(
+        after_help = "Examples:\n  synod partition plans/demo.toml --show\n  synod partition plans/demo.toml --json\n  synod partition plans/demo.toml --out owners.idx"
+    )]
+    Partition(PartitionArgs),
     /// Write, check and show plans.
     #[command(subcommand)]
     Plan(PlanCommand),
     /// Coordinate a run.
     #[command(subcommand)]
     Coordinator(CoordinatorCommand),
+    /// Check, tidy and read the journal of a run.
+    #[command(subcommand)]
+    Journal(JournalCommand),
     /// Take part in a run as a site.
     #[command(subcommand)]
     Client(ClientCommand),
@@ -122,6 +131,9 @@ pub(crate) struct SimulateArgs {
     /// Compare with other ways to train: each site alone, FedAvg, all data pooled.
     #[arg(long, value_enum, value_delimiter = ',')]
     pub(crate) compare: Vec<Compare>,
+    /// Print the time to these values of the main metric, like 0.8,0.9: on the virtual clock, where the plan has profiles.
+    #[arg(long, value_delimiter = ',')]
+    pub(crate) targets: Vec<f64>,
     /// Print events as JSON lines to standard output.
     #[arg(long)]
     pub(crate) json: bool,
@@ -156,6 +168,25 @@ pub(crate) struct CompareArgs {
     /// Print one JSON object instead of the table.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct PartitionArgs {
+    /// The plan, which has a section for simulations.
+    #[arg(value_name = "PLAN.toml")]
+    pub(crate) plan: PathBuf,
+    /// The folder that the plan's file names are relative to [default: the plan's own folder].
+    #[arg(long, env = "SYNOD_DATA", value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// Show the samples of each class at each site.
+    #[arg(long)]
+    pub(crate) show: bool,
+    /// Print one JSON object instead.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Write the site of each training sample to this file, which the partition `file` reads.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
 }
 
 /// What to compare a run with.
@@ -215,7 +246,7 @@ pub(crate) enum Template {
 
 #[derive(Subcommand, Debug)]
 pub(crate) enum CoordinatorCommand {
-    /// Coordinate one run of a plan and end with it.
+    /// Coordinate one run of a plan and end with it; run again after a crash, it goes on.
     #[command(
         after_help = "Examples:\n  synod coordinator serve study.toml --identity certs/coordinator --listen 0.0.0.0:7443\n  synod coordinator serve plans/demo.toml --identity certs/coordinator --listen 127.0.0.1:0 --json"
     )]
@@ -233,9 +264,19 @@ pub(crate) struct ServeArgs {
     /// The UDP address to listen on; port 0 lets the system choose.
     #[arg(long, env = "SYNOD_LISTEN", default_value = "0.0.0.0:7443")]
     pub(crate) listen: SocketAddr,
-    /// Where the run is kept [default: synod-out/NAME-N, a new one each time].
+    /// Where the run is kept. A run that is there and did not come to its end goes on [default: synod-out/NAME-DIGEST, the
+    /// newest one].
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
+    /// Begin a run anew, in a new folder, where one of this plan is there already.
+    #[arg(long, conflicts_with = "out")]
+    pub(crate) new: bool,
+    /// How many models to keep in the journal, the newest: a number from 1, or all.
+    #[arg(long, value_name = "N", default_value = "2")]
+    pub(crate) keep_models: KeepModels,
+    /// Which updates to keep in the journal: open, those of the open round, or all.
+    #[arg(long, value_name = "WHICH", default_value = "open")]
+    pub(crate) keep_updates: KeepUpdates,
     /// A folder with the plan's files, to measure the global model on the central test set. Without it only the sites
     /// measure; the digits need none.
     #[arg(long, env = "SYNOD_DATA", value_name = "DIR")]
@@ -243,6 +284,52 @@ pub(crate) struct ServeArgs {
     /// Print the address and events as JSON lines to standard output.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum JournalCommand {
+    /// Verify every entry and every value, and say where the run is. Changes nothing.
+    #[command(
+        after_help = "Examples:\n  synod journal check synod-out/heart-3fe1a0c2\n  synod journal check synod-out/heart-3fe1a0c2 --json"
+    )]
+    Check {
+        /// The run's folder.
+        #[arg(value_name = "DIR")]
+        folder: PathBuf,
+        /// Print one JSON object.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Remove values that nothing refers to, and give back unused space. The run goes on as before.
+    #[command(
+        after_help = "Examples:\n  synod journal compact synod-out/heart-3fe1a0c2\n  synod journal compact synod-out/heart-3fe1a0c2 --keep-models 1"
+    )]
+    Compact {
+        /// The run's folder.
+        #[arg(value_name = "DIR")]
+        folder: PathBuf,
+        /// How many models to keep, the newest: a number from 1, or all.
+        #[arg(long, value_name = "N", default_value = "all")]
+        keep_models: KeepModels,
+        /// Which updates to keep: open, those of the open round, or all.
+        #[arg(long, value_name = "WHICH", default_value = "all")]
+        keep_updates: KeepUpdates,
+    },
+    /// Print every entry as a line of JSON, or write a model that is kept.
+    #[command(
+        after_help = "Examples:\n  synod journal export synod-out/heart-3fe1a0c2 > entries.jsonl\n  synod journal export synod-out/heart-3fe1a0c2 --model model.safetensors --round 12"
+    )]
+    Export {
+        /// The run's folder.
+        #[arg(value_name = "DIR")]
+        folder: PathBuf,
+        /// Write a model to this file, which must not exist, instead of printing entries.
+        #[arg(long, value_name = "FILE.safetensors")]
+        model: Option<PathBuf>,
+        /// The round of the model [default: the newest].
+        #[arg(long, requires = "model")]
+        round: Option<u64>,
+    },
 }
 
 #[derive(Subcommand, Debug)]
@@ -269,14 +356,18 @@ pub(crate) struct ClientArgs {
     /// a rehearsal with real processes.
     #[arg(long)]
     pub(crate) rehearse: bool,
-    /// Where this site keeps what it must remember between rounds, which some algorithms need [default: state, in the
-    /// identity folder].
+    /// Where this site keeps what it must not lose: the work in hand, and what some algorithms remember between rounds
+    /// [default: state, in the identity folder].
     #[arg(long, env = "SYNOD_STATE", value_name = "DIR")]
     pub(crate) state: Option<PathBuf>,
     /// The device that trains: auto, cpu, wgpu:N, cuda:N.
     #[arg(long, default_value = "auto")]
     pub(crate) device: DeviceChoice,
-    /// How long to try to reach the coordinator before giving up, like 30s or 2h.
+    /// How often the progress of a training is kept; after a crash, the same command goes on from there.
+    #[arg(long, default_value = "1m", value_parser = humantime::parse_duration, value_name = "TIME")]
+    pub(crate) keep_every: Duration,
+    /// How long to try to reach the coordinator before giving up, like 30s or 2h. With a task in hand at least until the
+    /// task's time is over.
     #[arg(long, default_value = "10m", value_parser = humantime::parse_duration)]
     pub(crate) patience: Duration,
 }

@@ -30,6 +30,7 @@ pub(crate) fn run(args: ClientArgs, quiet: bool) -> Outcome {
         coordinator: args.coordinator,
         release: env!("CARGO_PKG_VERSION").to_owned(),
         unreachable_max: args.patience,
+        keep_every: args.keep_every,
         loader: loader(args.data, args.rehearse, args.device),
     };
     let watch = move |event: SiteEvent| match event {
@@ -51,7 +52,28 @@ pub(crate) fn run(args: ClientArgs, quiet: bool) -> Outcome {
             let loss = loss.map(|l| format!(", loss {l:.3}")).unwrap_or_default();
             display.say(format!("round {round}: update accepted{loss}"));
         }
-        SiteEvent::Refused(left_out, round) => display.say(format!("round {round}: not counted: {}", left_out.reason)),
+        SiteEvent::Resumed { round, epoch, step, steps } => {
+            display.say(format!("round {round}: training goes on from epoch {epoch}, step {step} of {steps}"));
+        }
+        SiteEvent::KeptUnusable { reason } => {
+            display.say(format!("what was kept of the work in hand is of no use ({reason}); it is done anew"));
+        }
+        SiteEvent::UploadContinued { round, offset, bytes } => {
+            let percent = 100.0 * offset as f64 / bytes.max(1) as f64;
+            display.say(format!("round {round}: the upload goes on at {percent:.0} %"));
+        }
+        SiteEvent::AnsweredFromKept { round } => {
+            display.say(format!("round {round}: the update is finished already; it is sent from what was kept"));
+        }
+        SiteEvent::NotKept { round, reason } => {
+            display.say(format!("round {round}: the update is not kept ({reason}); it is sent all the same"));
+        }
+        SiteEvent::Dropped { round, reason } => display.say(format!("round {round}: {reason}")),
+        SiteEvent::UploadBroke { round, reason, pause } => {
+            display
+                .say(format!("round {round}: the upload broke: {reason}; it goes on in {:.1} s", pause.as_secs_f64()));
+        }
+        SiteEvent::Refused { round, reason } => display.say(format!("round {round}: not counted: {reason}")),
     };
     let runtime = stop::runtime()?;
     let interrupt = stop::signal("the coordinator is told");

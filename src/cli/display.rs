@@ -108,10 +108,21 @@ impl State {
                     "run {name} (plan {}): {rounds} rounds of {strategy}, {parameters} parameters",
                     plan.short()
                 ));
-                if let Some(bars) = &self.bars {
-                    let overall = bar("{prefix:14} {bar:30.cyan} {pos}/{len} {msg}", *rounds).with_prefix("rounds");
-                    self.overall = Some(bars.add(overall));
-                }
+                self.count_rounds();
+            }
+            RunEvent::RunResumed { name, plan, rounds, round, accepted, model, .. } => {
+                self.rounds = *rounds;
+                let there = if accepted.is_empty() {
+                    String::new()
+                } else {
+                    format!(", which has {} updates already", accepted.len())
+                };
+                self.say(&format!(
+                    "run {name} (plan {}) goes on from model {}: round {round} of {rounds}{there}",
+                    plan.short(),
+                    model.short()
+                ));
+                self.count_rounds();
             }
             RunEvent::SiteArrived { site, samples, .. } => {
                 self.arrived += 1;
@@ -189,6 +200,24 @@ impl State {
             RunEvent::RoundRetried { round, updates, updates_min, .. } => {
                 self.say(&format!("round {round} had {updates} of {updates_min} updates and is tried again"));
             }
+            RunEvent::UpdateLate { round, site, rounds_late, weight } => {
+                let fate = match weight {
+                    Some(weight) => format!("and counts {weight:.2} times"),
+                    None => "and does not count".to_owned(),
+                };
+                self.say(&format!("  {site}: the update of round {round} came {rounds_late} rounds late {fate}"));
+            }
+            RunEvent::RoundExtended { round, updates, updates_min, deadline_ms, left_out } => {
+                let longer = humantime::format_duration(Duration::from_secs(deadline_ms.div_ceil(1000)));
+                let names: Vec<_> = left_out.iter().map(|l| format!("{} ({})", l.site, l.reason)).collect();
+                self.say(&format!(
+                    "round {round} has {updates} of {updates_min} updates and stays open for {longer} more; missing: {}",
+                    if names.is_empty() { "more sites".to_owned() } else { names.join("; ") }
+                ));
+            }
+            RunEvent::RoundShrunk { round, updates, updates_min, .. } => {
+                self.say(&format!("round {round} goes on with {updates} of the {updates_min} updates it needs"));
+            }
             RunEvent::Evaluated { round, metrics, .. } => {
                 self.measured = true;
                 self.on_evaluated(*round, metrics);
@@ -216,6 +245,13 @@ impl State {
                 let (seconds, megabytes) = (*ms as f64 / 1000.0, (bytes_up + bytes_down) as f64 / 1e6);
                 self.say(&format!("{how} in {seconds:.1} s, {megabytes:.1} MB, model {}", model.short()));
             }
+        }
+    }
+
+    fn count_rounds(&mut self) {
+        if let Some(bars) = &self.bars {
+            let overall = bar("{prefix:14} {bar:30.cyan} {pos}/{len} {msg}", self.rounds).with_prefix("rounds");
+            self.overall = Some(bars.add(overall));
         }
     }
 

@@ -11,8 +11,10 @@ mod exit;
 mod folder;
 mod golden;
 mod host;
+mod journal;
 mod losses;
 mod out;
+mod partition;
 mod plan;
 mod plan_file;
 mod serve;
@@ -54,8 +56,10 @@ pub(crate) fn run() -> ExitCode {
         Command::Demo(args) => demo::run(&args, cli.quiet),
         Command::Simulate(args) => simulate::run(&args, cli.quiet),
         Command::Compare(args) => compare::run(&args, cli.quiet),
+        Command::Partition(args) => partition::run(&args, cli.quiet, colour),
         Command::Plan(command) => plan::run(&command),
         Command::Coordinator(CoordinatorCommand::Serve(args)) => serve::run(&args, cli.quiet),
+        Command::Journal(command) => journal::run(&command),
         Command::Client(ClientCommand::Run(args)) => client::run(args, cli.quiet),
         Command::Losses(command) => losses::run(&command),
         Command::Strategies(command) => strategies::run(&command),

@@ -24,6 +24,11 @@ pub(crate) fn columns() -> Option<usize> {
     terminal_size::terminal_size_of(std::io::stdout()).map(|(width, _)| usize::from(width.0))
 }
 
+/// Whether standard output goes to a terminal whose user has not asked for no colours.
+pub(crate) fn has_colours() -> bool {
+    std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
 /// Whether a person looks at standard error.
 pub(crate) fn is_watched() -> bool {
     std::io::stderr().is_terminal()

@@ -6,21 +6,22 @@ use std::sync::Arc;
 use synod_certs::Identity;
 use synod_client::device::DeviceChoice;
 use synod_client::train::Trainer;
-use synod_common::event::{EventSink, RunEvent};
+use synod_common::event::{EventSink, Outcome as RunOutcome, RunEvent};
 use synod_common::plan::Source;
 use synod_common::state::State;
 use synod_common::update::BufferPool;
-use synod_coordinator::round::Setup;
-use synod_coordinator::server::{ServeOptions, serve};
+use synod_coordinator::journal::{Journal, JournalError, Keep};
+use synod_coordinator::round::{Ended, Setup};
+use synod_coordinator::server::{Members, ServeError, ServeOptions, serve};
 
 use super::args::ServeArgs;
 use super::clock::now;
 use super::display::Display;
-use super::exit::{Exit, OrExit, Outcome};
-use super::folder::{RunFolder, row};
+use super::exit::{Exit, Failure, OrExit, Outcome};
+use super::folder::{RunFolder, Which, row};
 use super::host::{Central, RunHost};
 use super::simulate::{conclude, exit_of, load, note_personal};
-use super::{out, plan_file, stop};
+use super::{journal, out, plan_file, stop};
 
 /// Model-sized buffers kept for reuse.
 const IDLE_BUFFERS: usize = 16;
@@ -34,7 +35,12 @@ pub(crate) fn run(args: &ServeArgs, quiet: bool) -> Outcome {
     } else {
         None
     };
-    let folder = Arc::new(RunFolder::create(&RunFolder::choose(args.out.as_deref(), &plan.name), &plan)?);
+    let which = if args.new { Which::New } else { Which::Newest };
+    let path = args.out.clone().unwrap_or_else(|| RunFolder::served(&plan, which));
+    let folder = Arc::new(RunFolder::serve(&path, &plan)?);
+    let keep = Keep { models: args.keep_models, updates: args.keep_updates };
+    let journal = Journal::open_folder(&folder.journal(), keep).map_err(journal::failure)?;
+    journal.collect_garbage().map_err(journal::failure)?;
     let display = Arc::new(Display::new(quiet));
     note_personal(&plan, &display);
     let (recorder, shown, json) = (Arc::clone(&folder), Arc::clone(&display), args.json);
@@ -45,34 +51,87 @@ pub(crate) fn run(args: &ServeArgs, quiet: bool) -> Outcome {
         }
         shown.show(event);
     });
+    let pool = BufferPool::new(trainer.layout().len(), IDLE_BUFFERS);
+    if journal.is_completed() {
+        let ended = already_completed(&journal, &folder, &pool, args)?;
+        return leave(&folder, &ended, args);
+    }
     let setup = Setup {
         plan: Arc::clone(&plan),
         layout: trainer.layout().clone(),
         initial: trainer.initial(),
         state: State::default(),
-        pool: BufferPool::new(trainer.layout().len(), IDLE_BUFFERS),
+        pool,
     };
-    let options = ServeOptions { identity, listen: args.listen, release: env!("CARGO_PKG_VERSION").to_owned() };
+    let options = ServeOptions {
+        members: Members::Certified(Arc::new(identity)),
+        listen: args.listen,
+        release: env!("CARGO_PKG_VERSION").to_owned(),
+    };
     let host = Arc::new(RunHost { folder: Arc::clone(&folder), central });
     let listening = |address: std::net::SocketAddr| {
         if json {
             out::json(&serde_json::json!({ "event": "listening", "address": address }));
         }
-        display.say(format!("listening on {address} (UDP), waiting for {} sites", plan.round.sites_min));
+        display.say(format!("listening on {address} (UDP), waiting for {} sites", plan.round.arrival.count.min));
     };
     let runtime = stop::runtime()?;
-    let interrupt = stop::signal("the run ends, the model of the last finished round is kept");
-    let ended = runtime.block_on(serve(options, setup, host, sink, listening, interrupt)).or_exit(Exit::Usage)?;
+    let interrupt = stop::signal("the model of the last finished round and the updates of the open one are saved");
+    let served = runtime.block_on(serve(options, setup, journal, host, sink, listening, interrupt));
+    let ended = served.map_err(|error| match error {
+        ServeError::Journal(error) => journal::resume_failure(error),
+        error @ ServeError::Endpoint(_) => Failure::new(Exit::Usage, error, None),
+    })?;
+    if ended.outcome != RunOutcome::Completed {
+        display.say(format!("the run is in {}; the same command goes on with it", folder.path().display()));
+    }
+    leave(&folder, &ended, args)
+}
+
+/// What is said of a run that was completed before.
+fn already_completed(
+    journal: &Journal,
+    folder: &RunFolder,
+    pool: &BufferPool,
+    args: &ServeArgs,
+) -> Result<Ended, Failure> {
+    let over = || journal::failure(JournalError::Over);
+    let model = Arc::new(journal.model(None, pool).map_err(journal::failure)?.ok_or_else(over)?);
+    let last = journal.last_commit().ok_or_else(over)?;
+    out::note(format!(
+        "the run in {} is done, there is nothing to do; --new begins another of the same plan",
+        folder.path().display()
+    ));
+    let finished = folder.events().into_iter().rev().find(|e| matches!(e.event, RunEvent::RunFinished { .. }));
+    let finished = finished.unwrap_or_else(|| {
+        // Only its last words were lost.
+        folder.record(&RunEvent::RunFinished {
+            outcome: RunOutcome::Completed,
+            rounds: model.round.0,
+            model: model.digest,
+            ms: last.run_ms,
+            bytes_down: last.bytes_down,
+            bytes_up: last.bytes_up,
+        })
+    });
+    if args.json {
+        out::json(&finished);
+    }
+    Ok(Ended { outcome: RunOutcome::Completed, model })
+}
+
+/// Leaves the model and the report, and says what there is.
+fn leave(folder: &RunFolder, ended: &Ended, args: &ServeArgs) -> Outcome {
     folder.save_model(&ended.model)?;
     let rows = [row("global model", "", &folder.events())];
     let report = folder.write_report(None, &rows)?;
     if !args.json {
-        conclude(&folder, &rows, &ended, &report);
+        conclude(folder, &rows, ended, &report);
     }
     Ok(exit_of(&ended.outcome))
 }
 
 /// Loads an identity folder.
-pub(crate) fn load_identity(folder: &Path) -> Result<Identity, super::exit::Failure> {
+pub(crate) fn load_identity(folder: &Path) -> Result<Identity, Failure> {
     Identity::load(folder, now()).or_exit(Exit::Identity)
 }

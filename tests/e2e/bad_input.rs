@@ -129,7 +129,7 @@ fn a_site_without_samples_declines_and_the_run_says_who() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path();
     let keys = Keys::new(&root.join("keys"), &["site-9"]);
-    let plan = digits_plan(root, 2, "[round]\narrive_max = \"2s\"\n");
+    let plan = digits_plan(root, 2, "[round]\narrival.time.max = \"2s\"\n");
     let (coordinator, address) = Running::coordinator(&plan, &keys.of("coordinator"), &root.join("net"));
     let (code, _, stderr) = Running::client(&address, &keys.of("site-9")).end();
     assert_eq!(code, Some(6), "{stderr}");

@@ -17,7 +17,7 @@ fn a_networked_run_ends_with_the_hash_of_the_simulated_one() {
     let root = folder.path();
     let names = ["site-0", "site-1", "site-2", "site-3"];
     let keys = Keys::new(&root.join("keys"), &names);
-    let plan = digits_plan(root, 4, "[round]\nsites_min = 4\n");
+    let plan = digits_plan(root, 4, "[round]\narrival.count.min = 4\n");
     let one = simulate(&plan, &root.join("one"), "1");
     let three = simulate(&plan, &root.join("three"), "3");
     assert_eq!(one, three, "the number of threads changes nothing");
@@ -43,7 +43,8 @@ fn a_client_that_vanishes_in_the_middle_is_named_and_the_run_goes_on_with_the_re
     let root = folder.path();
     let keys = Keys::new(&root.join("keys"), &["site-0", "site-1"]);
     // Long local training, so that the kill comes in the middle; the quorum is one update.
-    let extra = "[round]\nsites_min = 2\nupdates_min = 1\ntime_max = \"4s\"\ngrace = \"3s\"\n";
+    let extra =
+        "[round]\narrival.count.min = 2\nupdates.count.min = 1\nupdates.time.max = \"4s\"\nupdates.grace = \"3s\"\n";
     let plan = digits_plan(root, 2, extra);
     let text = std::fs::read_to_string(&plan)
         .unwrap()
@@ -90,7 +91,7 @@ fn a_client_can_be_interrupted_while_it_waits_and_while_it_trains() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path();
     let keys = Keys::new(&root.join("keys"), &["site-0", "site-1"]);
-    let plan = digits_plan(root, 2, "[round]\nsites_min = 2\ntime_max = \"3s\"\n");
+    let plan = digits_plan(root, 2, "[round]\narrival.count.min = 2\nupdates.time.max = \"3s\"\n");
     let text = std::fs::read_to_string(&plan).unwrap().replace("epochs = 1", "epochs = 5000");
     std::fs::write(&plan, text).unwrap();
     let (mut coordinator, address) = Running::coordinator(&plan, &keys.of("coordinator"), &root.join("net"));
@@ -152,7 +153,7 @@ fn networked_runs_of_the_other_tasks_end_with_the_hash_of_the_simulated_ones() {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path();
         let keys = Keys::new(&root.join("keys"), &["site-0", "site-1"]);
-        let plan = digits_plan(root, 2, "[round]\nsites_min = 2\n");
+        let plan = digits_plan(root, 2, "[round]\narrival.count.min = 2\n");
         let text = std::fs::read_to_string(&plan).unwrap();
         let text = text.replace("[task.classification]\nclasses = 10\n", task);
         let text = text.replace("[train.margin_control]\nlambda = 0.03\n", loss);
@@ -181,7 +182,8 @@ fn closed_form_plans_give_the_simulated_hash_over_the_network() {
         let root = folder.path();
         let names = ["site-0", "site-1", "site-2"];
         let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("plans").join(plan)).unwrap();
-        let text = text.replace("sites_min = 10", "sites_min = 3").replace("clients = 10", "clients = 3");
+        let text =
+            text.replace("arrival.count.min = 10", "arrival.count.min = 3").replace("clients = 10", "clients = 3");
         let plan = root.join(plan);
         std::fs::write(&plan, text).unwrap();
         let simulated = simulate(&plan, &root.join("one"), "1");

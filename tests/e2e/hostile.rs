@@ -72,7 +72,7 @@ fn a_hostile_site_is_refused_with_reasons_and_harms_nobody() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path();
     let keys = Keys::new(&root.join("keys"), &["site-0", "site-1"]);
-    let extra = "[round]\nsites_min = 2\nupdates_min = 1\ngrace = \"20s\"\n";
+    let extra = "[round]\narrival.count.min = 2\nupdates.count.min = 1\nupdates.grace = \"20s\"\n";
     let plan = digits_plan(root, 2, extra);
     let (coordinator, address) = Running::coordinator(&plan, &keys.of("coordinator"), &root.join("net"));
     let honest = Running::client(&address, &keys.of("site-0"));
@@ -94,7 +94,11 @@ fn an_upload_that_stops_in_the_middle_is_dropped_and_the_site_named() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path();
     let keys = Keys::new(&root.join("keys"), &["site-0", "site-1"]);
-    let plan = digits_plan(root, 2, "[round]\nsites_min = 2\nupdates_min = 1\ntime_max = \"3s\"\ngrace = \"2s\"\n");
+    let plan = digits_plan(
+        root,
+        2,
+        "[round]\narrival.count.min = 2\nupdates.count.min = 1\nupdates.time.max = \"3s\"\nupdates.grace = \"2s\"\n",
+    );
     let (coordinator, address) = Running::coordinator(&plan, &keys.of("coordinator"), &root.join("net"));
     let honest = Running::client(&address, &keys.of("site-0"));
     let runtime = tokio::runtime::Runtime::new().unwrap();

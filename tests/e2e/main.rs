@@ -5,9 +5,12 @@
 
 mod bad_input;
 mod compare;
+mod crash;
 mod federation;
 mod hostile;
+mod killed_clients;
 mod personal;
 mod plans;
 mod rig;
+mod simulating;
 mod site_state;

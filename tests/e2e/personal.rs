@@ -20,7 +20,7 @@ fn a_networked_run_ends_with_the_personal_models_of_the_simulated_one() {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path();
         let keys = Keys::new(&root.join("keys"), &SITES);
-        let plan = digits_plan(root, 2, &format!("[round]\nsites_min = 2\n{personal}"));
+        let plan = digits_plan(root, 2, &format!("[round]\narrival.count.min = 2\n{personal}"));
         let simulated = works(&["simulate", path(&plan), "--out", path(&root.join("sim")), "--quiet"]);
         let (coordinator, address) = Running::coordinator(&plan, &keys.of("coordinator"), &root.join("net"));
         let clients = SITES.map(|site| Running::client(&address, &keys.of(site)));

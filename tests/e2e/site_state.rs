@@ -8,7 +8,8 @@ const SITES: [&str; 2] = ["site-0", "site-1"];
 
 /// Long local training, so that a kill comes in the middle.
 fn stateful_plan(root: &Path) -> PathBuf {
-    let plan = digits_plan(root, 2, "[round]\nsites_min = 2\n[train.algorithm]\nscaffold = {}\nmoon = { mu = 0.5 }\n");
+    let plan =
+        digits_plan(root, 2, "[round]\narrival.count.min = 2\n[train.algorithm]\nscaffold = {}\nmoon = { mu = 0.5 }\n");
     let text = std::fs::read_to_string(&plan).unwrap().replace("epochs = 1", "epochs = 30");
     std::fs::write(&plan, text).unwrap();
     plan

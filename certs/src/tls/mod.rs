@@ -10,7 +10,11 @@
 
 mod clock;
 mod config;
+mod pinned;
 pub(crate) mod verifier;
 
 pub use clock::{Clock, fixed_clock, system_clock};
-pub use config::{ALPN, TlsError, client, server};
+pub use config::{ALPN, Protocol, TlsError, client, client_for, enrolling_server, joining, server};
+pub use pinned::{Dates, Pin, pinned_authority};
+
+pub use rustls::{ClientConfig, ServerConfig};

@@ -4,9 +4,9 @@ use std::path::Path;
 use std::process::{Command, Output};
 use std::time::UNIX_EPOCH;
 
-use synod_certs::{Identity, Overwrite, Subject};
+use synod_certs::{Identity, Overwrite, Passphrase, Subject};
 
-use crate::world::{authority, coordinator, identity, name, now, site};
+use crate::world::{DAY, authority, coordinator, identity, name, now, site};
 
 #[test]
 fn openssl_reads_the_certificates_and_accepts_the_chain() {
@@ -41,6 +41,47 @@ fn openssl_accepts_the_request() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("request.der"), Identity::generate().unwrap().request()).unwrap();
     assert_succeeds(openssl(folder.path(), &["req", "-inform", "DER", "-in", "request.der", "-noout", "-verify"]));
+}
+
+/// A sealed authority is not tied to Synod: openssl opens it with the same passphrase.
+#[test]
+fn openssl_opens_a_sealed_authority() {
+    if !openssl_is_here() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let (authority, word) = (authority(), Passphrase::new("correct horse").unwrap());
+    authority.save_sealed(folder.path(), &word, Overwrite::Refuse).unwrap();
+    let open = |word| openssl(folder.path(), &["pkey", "-in", "authority.key.pem", "-passin", word, "-pubout"]);
+    let public = assert_succeeds(open("pass:correct horse"));
+    let certified = openssl(folder.path(), &["x509", "-in", "authority.pem", "-noout", "-pubkey"]);
+    assert_eq!(public, assert_succeeds(certified));
+    assert!(!open("pass:wrong horse").status.success());
+}
+
+#[test]
+fn openssl_follows_the_chain_from_an_old_authority_to_its_successor() {
+    if !openssl_is_here() {
+        return;
+    }
+    let (old, new) = (authority(), authority());
+    let cross = old.cross_sign(&new).unwrap();
+    let pending = Identity::generate().unwrap();
+    let certificate = new.issue(pending.request(), &coordinator(), now(), DAY).unwrap();
+    let both = vec![old.certificate().clone(), new.certificate().clone()];
+    let folder = tempfile::tempdir().unwrap();
+    pending
+        .accept_chain(both, vec![certificate, cross], now())
+        .unwrap()
+        .save(folder.path(), Overwrite::Refuse)
+        .unwrap();
+    let at = now().duration_since(UNIX_EPOCH).unwrap().as_secs().to_string();
+    old.save(&folder.path().join("old"), Overwrite::Refuse).unwrap();
+    let command = ["verify", "-x509_strict", "-attime", &at, "-purpose", "sslserver", "-CAfile", "old/authority.pem"];
+    assert_succeeds(openssl(
+        folder.path(),
+        &[&command[..], &["-untrusted", "certificate.pem", "certificate.pem"]].concat(),
+    ));
 }
 
 #[expect(clippy::print_stderr, reason = "a test that checked nothing has to say so")]

@@ -5,7 +5,7 @@ use std::fmt::{Debug, Write};
 use rustls::pki_types::PrivatePkcs8KeyDer;
 use rustls::pki_types::pem::PemObject;
 use synod_certs::tls::{self, fixed_clock};
-use synod_certs::{Authority, Identity, Overwrite};
+use synod_certs::{Authority, Identity, Overwrite, Passphrase, Token};
 
 use crate::world::{authority, coordinator, identity, now, site};
 
@@ -94,6 +94,22 @@ fn no_type_shows_a_private_key() {
     std::fs::copy(&key, folder.path().join("vincent/certificate.pem")).unwrap();
     let error = Identity::load(&folder.path().join("vincent"), now()).unwrap_err();
     texts.extend([error.to_string(), shown(&error)]);
+
+    // A sealed authority, its passphrase, and an invitation.
+    let word = Passphrase::new("a quite long passphrase").unwrap();
+    let sealed = folder.path().join("sealed");
+    authority.save_sealed(&sealed, &word, Overwrite::Refuse).unwrap();
+    let file = std::fs::read_to_string(sealed.join("authority.key.pem")).unwrap();
+    assert!(file.starts_with("-----BEGIN ENCRYPTED PRIVATE KEY-----"), "{file}");
+    texts.push(file.replace("PRIVATE", ""));
+    texts.push(shown(&word));
+    texts.push(shown(&Authority::load_sealed(&sealed, &Passphrase::new("another passphrase").unwrap())));
+    texts.push(shown(&Authority::load_sealed(&sealed, &word)));
+    let token = Token::generate().unwrap();
+    texts.extend([shown(&token), shown(&token.digest())]);
+    let mut leaks = leaks;
+    leaks.extend(["quitelong".to_owned(), token.expose().to_string(), token.expose().to_ascii_uppercase()]);
+    leaks.push(token.to_bytes().iter().take(8).map(|byte| format!("{byte},")).collect());
 
     for text in texts {
         for leak in &leaks {

@@ -26,4 +26,4 @@ mod training;
 pub use network::{Activation, Layer, Network};
 pub use optimise::Correction;
 pub use softmax::{Margin, MarginScope};
-pub use training::Training;
+pub use training::{Progress, Training};

@@ -66,6 +66,21 @@ impl Optimise {
         }
     }
 
+    /// Steps done, and velocity or both moments in their places; empty where the rule has none.
+    pub(crate) fn state(&self) -> (u32, [&[f32]; 2]) {
+        (self.steps.unsigned_abs(), [&self.first, &self.second])
+    }
+
+    /// The reverse of [`state`](Self::state); the lengths must be those of this rule.
+    pub(crate) fn set_state(&mut self, steps: u32, [first, second]: [Aligned; 2]) -> bool {
+        let fits = first.len() == self.first.len() && second.len() == self.second.len();
+        if fits {
+            self.steps = i32::try_from(steps).unwrap_or(i32::MAX);
+            (self.first, self.second) = (first, second);
+        }
+        fits
+    }
+
     /// One step of the parameters in `moving`, against `gradient`, which it changes.
     pub(crate) fn step(
         &mut self,

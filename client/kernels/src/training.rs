@@ -227,4 +227,43 @@ impl<'a> Training<'a> {
     pub fn write(&self, out: &mut [f32]) {
         self.network.collect(&self.parameters, out);
     }
+
+    /// All that later steps depend on, in the order of the layout.
+    #[must_use]
+    pub fn progress(&self) -> Progress {
+        let collect = |placed: &[f32]| {
+            let mut out = vec![0.0; if placed.is_empty() { 0 } else { self.network.parameters() }];
+            self.network.collect(placed, &mut out);
+            out
+        };
+        let (steps, moments) = self.optimise.state();
+        Progress { steps, parameters: collect(&self.parameters), moments: moments.map(collect) }
+    }
+
+    /// Goes on from `progress`; `false`, with everything as it was, if that is not of this network and optimiser.
+    pub fn set_progress(&mut self, progress: &Progress) -> bool {
+        let Progress { steps, parameters, moments } = progress;
+        let wanted = self.network.parameters();
+        let fits = parameters.len() == wanted && moments.iter().all(|m| m.is_empty() || m.len() == wanted);
+        let place = |values: &Vec<f32>| {
+            if values.is_empty() { Aligned::default() } else { self.network.place(values) }
+        };
+        let placed = moments.each_ref().map(place);
+        let goes_on = fits && self.optimise.set_state(*steps, placed);
+        if goes_on {
+            self.parameters = self.network.place(parameters);
+        }
+        goes_on
+    }
+}
+
+/// Where a training is: what [`Training::progress`] gives and [`Training::set_progress`] takes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Progress {
+    /// Optimiser steps done that Adam counts.
+    pub steps: u32,
+    /// `[parameters]`.
+    pub parameters: Vec<f32>,
+    /// Velocity, or both moments, `[parameters]` each; empty where the optimiser has none.
+    pub moments: [Vec<f32>; 2],
 }

@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::path::Path;
 
-use synod_common::plan::IdxSource;
+use synod_common::plan::{IdxSource, SITES_MAX};
 
 use super::dataset::Inputs;
 use super::error::DataError;
@@ -34,9 +34,28 @@ pub(super) fn read_test(source: &IdxSource, folder: &Path, classes: u32) -> Resu
     read_pair(Input::open(folder, images)?, Input::open(folder, labels)?, &source.shape, classes).map(Some)
 }
 
-/// Reads the file of a partition: the position of its site for each training sample.
+/// Reads the file of a partition: the position of its site for each training sample, [`u32::MAX`] for none. Bytes are
+/// enough for 256 sites; f32 holds the position of every site exactly, and -1 for none.
 pub(super) fn read_assignment(path: &str, folder: &Path) -> Result<Vec<u32>, DataError> {
-    read_labels(Input::open(folder, path)?, 256)
+    let input = Input::open(folder, path)?;
+    let name = input.name.clone();
+    let Array { dims, values } = read_array(input)?;
+    let wrong = |why| malformed(&name, why, "write the file with `synod partition PLAN --out FILE`");
+    if dims.len() != 1 {
+        return Err(wrong(format!("it has {} dimensions, positions of sites have one", dims.len())));
+    }
+    match values {
+        Inputs::U8(bytes) => Ok(bytes.into_iter().map(u32::from).collect()),
+        Inputs::F32(numbers) => {
+            let position = |(row, number): (usize, f32)| match number {
+                -1.0 => Ok(u32::MAX),
+                // Within this range a whole f32 is that u32.
+                whole if whole.fract() == 0.0 && (0.0..SITES_MAX as f32).contains(&whole) => Ok(whole as u32),
+                other => Err(wrong(format!("sample {row} has {other}, which is no position of a site"))),
+            };
+            numbers.into_iter().enumerate().map(position).collect()
+        }
+    }
 }
 
 /// Reads a file of samples and the file of their labels.
@@ -221,6 +240,22 @@ mod tests {
             let _ = read(bytes.clone(), rest.clone(), &[2]);
             let _ = read(gzip(&bytes), bytes.clone(), &[2]);
             let _ = read(rest, bytes, &[1]);
+        }
+    }
+
+    #[test]
+    fn an_assignment_is_bytes_or_whole_numbers() {
+        let folder = tempfile::tempdir().unwrap();
+        let read = |kind: u8, values: &[u8], count: u32| {
+            let bytes = [&[0, 0, kind, 1][..], &count.to_be_bytes(), values].concat();
+            std::fs::write(folder.path().join("who"), bytes).unwrap();
+            read_assignment("who", folder.path())
+        };
+        let floats = |numbers: &[f32]| numbers.iter().flat_map(|n| n.to_be_bytes()).collect::<Vec<u8>>();
+        assert_eq!(read(0x08, &[3, 0, 255], 3).unwrap(), [3, 0, 255]);
+        assert_eq!(read(0x0d, &floats(&[9_999_999.0, -1.0, 300.0]), 3).unwrap(), [9_999_999, u32::MAX, 300]);
+        for wrong in [0.5, -2.0, 1e9, f32::NAN] {
+            assert!(read(0x0d, &floats(&[wrong]), 1).unwrap_err().to_string().contains("sample 0"));
         }
     }
 }

@@ -18,6 +18,7 @@ mod idx;
 mod labels;
 mod limits;
 mod load;
+mod look;
 mod normalise;
 mod npy;
 mod npz;
@@ -29,13 +30,16 @@ mod targets;
 mod testing;
 #[cfg(test)]
 mod tests;
+mod trace;
 
 pub use check::{FileReport, PartReport, Range, Report, Spread, check};
 pub use dataset::{Dataset, Inputs, Owners};
 pub use error::{CellProblem, DataError, Names, Position};
 pub use limits::{DATA_BYTES_MAX, FILE_BYTES_MAX, LINE_BYTES_MAX, ROWS_MAX};
 pub use load::{Loaded, Place, load, load_site};
+pub use look::Look;
 pub use normalise::Normaliser;
 pub use share::{Rows, Share};
 pub use site::SiteData;
 pub use targets::{Matrix, Targets};
+pub use trace::Trace;

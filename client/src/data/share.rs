@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::dataset::Dataset;
 use super::error::DataError;
+use super::look::Look;
 use super::normalise::{Normaliser, check_rows};
 
 /// Some rows of a data set.
@@ -21,8 +22,10 @@ pub struct Share {
     dataset: Arc<Dataset>,
     rows: Arc<[u32]>,
     normaliser: Arc<Normaliser>,
-    /// With a number of classes: labels are seen as `classes - 1 - label`.
-    flipped: Option<u32>,
+    /// The class of each sample in the eyes of the site, where it differs from the data's.
+    labels: Option<Arc<[u32]>>,
+    /// How inputs look at the site, where that differs.
+    look: Option<Arc<Look>>,
 }
 
 impl Share {
@@ -32,21 +35,40 @@ impl Share {
     /// When a row is outside the data set.
     pub fn new(dataset: Arc<Dataset>, rows: Vec<u32>, normaliser: Arc<Normaliser>) -> Result<Self, DataError> {
         check_rows(&dataset, &rows)?;
-        Ok(Self { dataset, rows: rows.into(), normaliser, flipped: None })
+        Ok(Self { dataset, rows: rows.into(), normaliser, labels: None, look: None })
     }
 
     /// All samples of `dataset`.
     #[must_use]
     pub fn whole(dataset: Arc<Dataset>, normaliser: Arc<Normaliser>) -> Self {
         let rows = dataset.all_rows().into();
-        Self { dataset, rows, normaliser, flipped: None }
+        Self { dataset, rows, normaliser, labels: None, look: None }
     }
 
-    /// The same samples with the labels `classes - 1 - label`: what a hostile site of a simulation trains on.
+    /// The same samples with other classes: what a site of a simulation takes them for.
+    ///
+    /// # Errors
+    /// When there is not one class for each sample.
+    pub fn with_labels(mut self, labels: Vec<u32>) -> Result<Self, DataError> {
+        if labels.len() != self.len() {
+            return Err(DataError::Parts { why: format!("{} labels for {} samples", labels.len(), self.len()) });
+        }
+        self.labels = Some(labels.into());
+        Ok(self)
+    }
+
+    /// The same samples with inputs that look so.
     #[must_use]
-    pub fn with_flipped_labels(mut self, classes: u32) -> Self {
-        self.flipped = Some(classes);
+    pub fn with_look(mut self, look: Look) -> Self {
+        self.look = (!look.is_plain()).then(|| Arc::new(look));
         self
+    }
+
+    /// The samples at `positions`, each below [`Share::len`], in that order, seen in the same way.
+    #[must_use]
+    pub fn select(&self, positions: &[u32]) -> Self {
+        let pick = |of: &[u32]| positions.iter().map(|position| of[*position as usize]).collect();
+        Self { rows: pick(&self.rows), labels: self.labels.as_deref().map(pick), ..self.clone() }
     }
 
     /// The data set behind.
@@ -82,17 +104,32 @@ impl Share {
     /// The group of the sample at `position`, which is below [`Share::len`]: its class, in a classification.
     #[must_use]
     pub fn group(&self, position: u32) -> u32 {
-        self.seen(self.dataset.groups()[self.rows[position as usize] as usize])
+        let position = position as usize;
+        match &self.labels {
+            Some(labels) => labels[position],
+            None => self.dataset.groups()[self.rows[position] as usize],
+        }
     }
 
-    fn seen(&self, group: u32) -> u32 {
-        self.flipped.map_or(group, |classes| (classes - 1).saturating_sub(group))
+    /// How inputs look at the site, where that differs from the data.
+    #[must_use]
+    pub fn look(&self) -> Option<&Look> {
+        self.look.as_deref()
     }
 
     /// Samples of each class; a sample with several labels counts for each. Nothing in regression.
     #[must_use]
     pub fn class_counts(&self, classes: usize) -> Vec<u64> {
-        self.dataset.targets().class_counts(self.rows.iter().copied(), classes)
+        let Some(labels) = &self.labels else {
+            return self.dataset.targets().class_counts(self.rows.iter().copied(), classes);
+        };
+        let mut counts = vec![0; classes];
+        for label in labels.iter() {
+            if let Some(count) = counts.get_mut(*label as usize) {
+                *count += 1;
+            }
+        }
+        counts
     }
 
     /// Writes the samples at `positions` (each below [`Share::len`]) as one batch: normalised inputs
@@ -104,9 +141,13 @@ impl Share {
         inputs.reserve(positions.len() * self.dataset.sample_values());
         labels.reserve(positions.len());
         for position in positions {
-            let row = self.rows[*position as usize] as usize;
-            self.normaliser.append(&self.dataset, row, inputs);
-            labels.push(i64::from(self.seen(self.dataset.groups()[row])));
+            let row = self.rows[*position as usize];
+            let start = inputs.len();
+            self.normaliser.append(&self.dataset, row as usize, inputs);
+            if let Some(look) = &self.look {
+                look.apply(row, self.dataset.shape(), &mut inputs[start..]);
+            }
+            labels.push(i64::from(self.group(*position)));
         }
     }
 
@@ -141,6 +182,18 @@ mod tests {
         assert_eq!((inputs, labels), (vec![3.0, 4.0, 3.0], vec![2, 1, 2]));
         assert_eq!((share.len(), share.group(1), share.class_counts(3)), (3, 1, vec![0, 2, 1]));
         assert!(Share::new(Arc::clone(share.dataset()), vec![4], Arc::clone(share.normaliser())).is_err());
+    }
+
+    #[test]
+    fn a_site_may_see_other_labels_and_inputs() {
+        let seen = share().with_labels(vec![2, 0, 0]).unwrap();
+        let seen = seen.with_look(Look { bias: 10.0, ..Look::plain(1, synod_common::ids::ClientId([0; 16])) });
+        let part = seen.select(&[2, 0]);
+        let (mut inputs, mut labels) = (Vec::new(), Vec::new());
+        part.gather(&[0, 1], &mut inputs, &mut labels);
+        assert_eq!((inputs, labels), (vec![13.0, 14.0], vec![0, 2]));
+        assert_eq!((part.class_counts(3), part.rows()), (vec![1, 0, 1], &[2, 3][..]));
+        assert!(share().with_labels(vec![1]).is_err());
     }
 
     #[test]

@@ -5,7 +5,8 @@
 //! numbers, and their gradient is all that the steps need.
 
 use synod_common::plan::{Algorithms, MarginReduction, Optimiser, Plan};
-use synod_kernels::{Correction, Margin, MarginScope, Network, Training};
+use synod_common::state::State;
+use synod_kernels::{Correction, Margin, MarginScope, Network, Progress, Training};
 use synod_losses::{LossConfig, Memory};
 
 use super::algorithm::SiteMemory;
@@ -14,6 +15,13 @@ use super::engine::{Batch, Engine, Learner, Predictor, Start};
 use super::error::TrainError;
 use crate::device::reads_are_free;
 use crate::models::Blueprint;
+
+/// What a progress has of a training by hand. These are not the names that burn's engine writes: neither goes on from the
+/// other's.
+const STEPS: &str = "by_hand.steps";
+const PARAMETERS: &str = "by_hand.parameters";
+const FIRST: &str = "by_hand.first";
+const SECOND: &str = "by_hand.second";
 
 /// Samples of one forward pass of a predictor: their buffers stay in the cache.
 const ASKED_AT_ONCE: usize = 64;
@@ -123,6 +131,26 @@ impl Learner for FastLearner<'_> {
     fn write(&self, out: &mut [f32]) -> Result<(), TrainError> {
         self.training.write(out);
         Ok(())
+    }
+
+    fn save(&self, progress: &mut State) -> Result<bool, TrainError> {
+        let Progress { steps, parameters, moments: [first, second] } = self.training.progress();
+        progress.set_number(STEPS, f64::from(steps));
+        for (name, values) in [(PARAMETERS, parameters), (FIRST, first), (SECOND, second)] {
+            progress.set_vector(name, values);
+        }
+        Ok(true)
+    }
+
+    fn load(&mut self, progress: &State) -> Result<bool, TrainError> {
+        let vector = |name| progress.vector(name).map(<[f32]>::to_vec);
+        let steps = progress.number(STEPS).filter(|steps| (0.0..=f64::from(u32::MAX)).contains(steps));
+        let (Some(steps), Some(parameters), Some(first), Some(second)) =
+            (steps, vector(PARAMETERS), vector(FIRST), vector(SECOND))
+        else {
+            return Ok(false);
+        };
+        Ok(self.training.set_progress(&Progress { steps: steps as u32, parameters, moments: [first, second] }))
     }
 
     fn own(&self, length: usize) -> Result<(Vec<f32>, f64), TrainError> {

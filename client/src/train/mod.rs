@@ -18,11 +18,13 @@ mod loss_memory;
 mod optimiser;
 mod order;
 mod personal;
+mod progress;
 mod sums;
 mod trainer;
 
 pub use crate::task::Evaluation;
 pub use error::TrainError;
+pub use progress::{KeepProgress, Watch};
 pub use trainer::{Assignment, StepReport, Trained, Trainer};
 
 #[cfg(test)]
@@ -31,5 +33,7 @@ mod algorithm_tests;
 mod fast_engine_tests;
 #[cfg(test)]
 mod loss_memory_tests;
+#[cfg(test)]
+mod progress_tests;
 #[cfg(test)]
 mod tests;

@@ -100,7 +100,7 @@ mod tests {
             ("aggregate.server_lr = 0.5\n", "aggregate: "),
             ("aggregate.clip_norm = 1.0\n", "aggregate: "),
             ("aggregate.server = \"adam\"\n", "aggregate: "),
-            ("round.cohort = 2\nround.sites_min = 2\n", "round.cohort: "),
+            ("round.cohort = 2\nround.arrival.count.min = 2\n", "round.cohort: "),
             ("train.epochs = 2\n", "train: the model `ridge` looks"),
             ("train.steps = 5\n", "train: the model `ridge` looks"),
             ("train.margin_control = {}\n", "train: the model `ridge` is not"),

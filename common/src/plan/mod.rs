@@ -15,6 +15,9 @@ mod federation;
 mod personal;
 mod reader;
 mod resolved;
+mod round;
+mod simulation;
+mod staleness;
 mod strategies;
 mod strategy;
 mod task;
@@ -29,10 +32,17 @@ pub use data::{
     COLUMNS_MAX, CsvSource, DIGIT_ATTRIBUTES, DataPlan, Fit, INPUT_VALUES_MAX, IdxSource, Normalise, NpzSource,
     OnMissing, Source,
 };
-pub use federation::{Attack, Evaluate, OnTooFew, Partition, RoundPlan, SITES_MAX, Screening, Simulation};
+pub use federation::{Evaluate, SITES_MAX, Screening};
 pub use personal::{BlockRule, FineTune, Moves, Personal};
 pub use reader::Problem;
 pub use resolved::{AnyLoss, Catalogue, PLAN_BYTES_MAX, Plan, PlanError, Refusal};
+pub use round::{Arrival, Async, Count, Evaluation, Late, OnTooFew, RoundPlan, Time, TimeMax, Updates};
+pub use simulation::{
+    Attack, Availability, ColumnOrder, Concept, Contrast, Deal, Drift, DriftKind, InputNoise, LabelNoise,
+    LabelNoiseKind, LongTail, Partition, Profile, Property, Remainder, Rotation, Scanner, Shift, Simulation,
+    SiteArrival, Spread, Unlabelled,
+};
+pub use staleness::Staleness;
 pub use strategies::{OptionInfo, STRATEGIES, StrategyFamily, StrategyInfo};
 pub use strategy::{DirectionLength, Orientation, PrincipalGradient, Scope, StepNorm, Strategy, Weighting};
 pub use task::{Better, CLASSES_MAX, Headline, LABELS_MAX, OUTPUTS_MAX, Task};

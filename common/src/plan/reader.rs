@@ -16,7 +16,7 @@ const PROBLEMS_MAX: usize = 40;
 /// One thing that is wrong with a plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// Where: the path of the key, like `round.updates_min`.
+    /// Where: the path of the key, like `round.updates.count.min`.
     pub path: String,
     /// What and why.
     pub message: String,
@@ -173,6 +173,36 @@ impl<'p, 'i> Section<'p, 'i> {
         self.known.push(key);
         let (_, value) = self.entries.remove(key)?;
         self.subsection(key, value)
+    }
+
+    /// The tables of the array `key`, written as `[[key]]`; none if it is not there.
+    pub(crate) fn sections(&mut self, key: &'static str) -> Vec<Section<'p, 'i>> {
+        self.known.push(key);
+        let Some((_, value)) = self.entries.remove(key) else { return Vec::new() };
+        let span = value.span();
+        match value.into_inner() {
+            DeValue::Array(items) => items.into_iter().filter_map(|item| self.subsection(key, item)).collect(),
+            other => {
+                let path = self.child_path(key);
+                let message = format!("`{key}` is a list of tables, this is a {}", other.type_str());
+                self.problems.add(&path, Some(span), message, Some(format!("write each as [[{path}]]")));
+                Vec::new()
+            }
+        }
+    }
+
+    /// The subsection `key`, an empty one if it is not there.
+    pub(crate) fn section_or_empty(&mut self, key: &'static str) -> Section<'p, 'i> {
+        let (path, place) = (self.child_path(key), self.span.clone());
+        self.section(key).unwrap_or_else(|| Section::new(self.problems, path, place, DeTable::new()))
+    }
+
+    /// Reports a key of an earlier release, if it is there.
+    pub(crate) fn moved(&mut self, old: &str, new: &str) {
+        if let Some((span, _)) = self.entries.remove(old) {
+            let help = format!("write `{new} = …` under [{}]", self.path);
+            self.problem_at(old, Some(span), format!("`{old}` is now `{new}`"), Some(help));
+        }
     }
 
     fn subsection(&self, key: &str, value: Spanned<DeValue<'i>>) -> Option<Section<'p, 'i>> {

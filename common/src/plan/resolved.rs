@@ -5,9 +5,11 @@ use toml::de::DeTable;
 
 use super::aggregate::Aggregate;
 use super::data::DataPlan;
-use super::federation::{Evaluate, RoundPlan, Screening, Simulation};
+use super::federation::{Evaluate, Screening};
 use super::personal::Personal;
 use super::reader::{Problem, Problems, Section};
+use super::round::RoundPlan;
+use super::simulation::Simulation;
 use super::task::Task;
 use super::together::check_together;
 use super::train::{Model, Train};
@@ -117,7 +119,7 @@ impl Plan {
         }
         let span = document.span();
         let root = Section::new(&problems, String::new(), Some(span.start..span.start), document.into_inner());
-        let plan = read_root(root, &problems, catalogue);
+        let plan = read_root(root, catalogue);
         if let Some(plan) = &plan {
             check_together(plan, &problems);
         }
@@ -147,7 +149,7 @@ impl Plan {
     }
 }
 
-fn read_root<'p>(mut root: Section<'p, '_>, problems: &'p Problems, catalogue: &dyn Catalogue) -> Option<Plan> {
+fn read_root(mut root: Section<'_, '_>, catalogue: &dyn Catalogue) -> Option<Plan> {
     let name: String = root.or("name", "unnamed".to_owned());
     if name.is_empty() || name.chars().count() > 100 || name.chars().any(char::is_control) {
         root.problem("name", "`name` is 1 to 100 printable characters", None);
@@ -164,12 +166,12 @@ fn read_root<'p>(mut root: Section<'p, '_>, problems: &'p Problems, catalogue: &
         );
     }
     let data = DataPlan::read(root.section("data"), task.as_ref());
-    let train = Train::read(section_or_empty(&mut root, problems, "train"), task.as_ref(), catalogue);
+    let train = Train::read(root.section_or_empty("train"), task.as_ref(), catalogue);
     let personal = Personal::read(&mut root);
-    let aggregate = Aggregate::read(section_or_empty(&mut root, problems, "aggregate"));
-    let round = RoundPlan::read(section_or_empty(&mut root, problems, "round"));
-    let screening = Screening::read(section_or_empty(&mut root, problems, "screening"));
-    let evaluate = Evaluate::read(section_or_empty(&mut root, problems, "evaluate"));
+    let aggregate = Aggregate::read(root.section_or_empty("aggregate"));
+    let round = RoundPlan::read(root.section_or_empty("round"));
+    let screening = Screening::read(root.section_or_empty("screening"));
+    let evaluate = Evaluate::read(root.section_or_empty("evaluate"));
     let simulation = root.section("simulation").map(Simulation::read);
     root.finish();
     Some(Plan {
@@ -187,11 +189,6 @@ fn read_root<'p>(mut root: Section<'p, '_>, problems: &'p Problems, catalogue: &
         evaluate,
         simulation,
     })
-}
-
-fn section_or_empty<'p, 'i>(root: &mut Section<'p, 'i>, problems: &'p Problems, key: &'static str) -> Section<'p, 'i> {
-    let place = root.span();
-    root.section(key).unwrap_or_else(|| Section::new(problems, key.to_owned(), place, DeTable::new()))
 }
 
 #[cfg(test)]
@@ -237,8 +234,8 @@ mod tests {
             [train.schedule.decay.cosine]
             [aggregate.strategy.principal_gradient]
             orientation = \"majority\"
-            [round]
-            time_max = \"90s\"
+            [round.updates]
+            time.max = \"90s\"
             [simulation]
             names = [\"a\", \"b\"]
             [simulation.partition.dirichlet]
@@ -273,8 +270,7 @@ mod tests {
             lr = 0.1
             [round]
             cohort = 4
-            updates_min = 5
-            time_max = "soon"
+            updates = { count = { min = 5 }, time = { max = "soon" } }
             [aggregate.strategy.fedavg]
             [aggregate.strategy.principal_gradient]
         "#;

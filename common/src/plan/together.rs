@@ -2,9 +2,9 @@
 
 use super::closed_form::check_closed_form;
 use super::data::{DIGIT_ATTRIBUTES, Fit, Normalise, Source};
-use super::federation::{Attack, Partition};
 use super::reader::Problems;
 use super::resolved::Plan;
+use super::simulation::{Attack, DriftKind, Partition, Simulation};
 use super::strategy::{Strategy, Weighting};
 use super::task::Task;
 use super::train::{Model, Optimiser};
@@ -70,37 +70,17 @@ pub(super) fn check_together(plan: &Plan, problems: &Problems) {
                     Some("use task.classification, or another attack".to_owned()),
                 );
             }
-            if simulation.partition == Partition::Natural && !matches!(plan.data.source, Source::Csv(_)) {
+            check_partition(plan, simulation, problems);
+            check_shift(plan, simulation, problems);
+            if simulation.clients != 0 && plan.round.arrival.count.min > simulation.clients {
                 problems.add(
-                    "simulation.partition.natural",
+                    "round.arrival.count.min",
                     None,
                     format!(
-                        "the source `{}` names no sites; `natural` needs CSV files or a site_column",
-                        plan.data.source.name()
+                        "`min` is {}, there are {} simulated clients: no round could ever begin",
+                        plan.round.arrival.count.min, simulation.clients
                     ),
-                    Some("use another partition, such as [simulation.partition.dirichlet]".to_owned()),
-                );
-            }
-            if let (Partition::Shards { classes_per_site }, Task::Classification { classes }) =
-                (&simulation.partition, &plan.task)
-                && classes_per_site > classes
-            {
-                problems.add(
-                    "simulation.partition.shards.classes_per_site",
-                    None,
-                    format!("`classes_per_site` is {classes_per_site}, the task has {classes} classes"),
-                    None,
-                );
-            }
-            if simulation.clients != 0 && plan.round.sites_min > simulation.clients {
-                problems.add(
-                    "round.sites_min",
-                    None,
-                    format!(
-                        "`sites_min` is {}, there are {} simulated clients: no round could ever begin",
-                        plan.round.sites_min, simulation.clients
-                    ),
-                    Some("lower round.sites_min or raise simulation.clients".to_owned()),
+                    Some("lower round.arrival.count.min or raise simulation.clients".to_owned()),
                 );
             }
             if simulation.clients != 0 && plan.round.cohort > simulation.clients {
@@ -121,6 +101,127 @@ pub(super) fn check_together(plan: &Plan, problems: &Problems) {
     check_closed_form(plan, problems);
     check_algorithms(plan, problems);
     check_personal(plan, problems);
+    check_old_updates(plan, problems);
+}
+
+/// What rounds need that count updates of older models.
+fn check_old_updates(plan: &Plan, problems: &Problems) {
+    if !plan.round.takes_old() {
+        return;
+    }
+    let key = if plan.round.asynchronous.is_some() { "round.async" } else { "round.updates.late" };
+    let problem = |message: String, help: &str| problems.add(key, None, message, Some(help.to_owned()));
+    if !matches!(plan.aggregate.strategy, Strategy::Fedavg { .. }) {
+        let name = plan.aggregate.strategy.name();
+        let message =
+            format!("`{name}` compares or adds up updates of one model; updates of older ones go into a mean only");
+        problem(message, "use strategy = \"fedavg\", with a server optimiser if you like");
+    }
+    if plan.has_site_state() || plan.train.algorithm.feddyn.is_some() {
+        let message = "algorithms and personal models with which sites keep something go on from the last round that counted, which an older update is not";
+        problem(message.to_owned(), "leave out scaffold, feddyn, moon, isogclr and personal models that sites keep");
+    }
+    let colludes = |s: &super::simulation::Simulation| {
+        matches!(s.attack, Some(Attack::InnerProduct { .. } | Attack::LittleIsEnough { .. }))
+    };
+    if plan.simulation.as_ref().is_some_and(colludes) {
+        let message = "hostile sites that agree on what they send need a common beginning";
+        problem(message.to_owned(), "use another attack, such as sign_flip");
+    }
+}
+
+/// What the partition needs of the data and the task.
+fn check_partition(plan: &Plan, simulation: &Simulation, problems: &Problems) {
+    let partition = &simulation.partition;
+    let name = partition.name();
+    let problem = |key: &str, message: String, help: Option<&str>| {
+        problems.add(&format!("simulation.partition.{name}{key}"), None, message, help.map(str::to_owned));
+    };
+    if partition.takes_owners_of_data() && !matches!(plan.data.source, Source::Csv(_)) {
+        let source = plan.data.source.name();
+        problem(
+            "",
+            format!("the source `{source}` names no sites; `{name}` needs CSV files or a site_column"),
+            Some("use another partition, such as [simulation.partition.dirichlet]"),
+        );
+    }
+    let inputs = plan.data.input_values();
+    match partition {
+        Partition::Shards { classes_per_site }
+        | Partition::Pathological { classes_per_site, .. }
+        | Partition::Distribution { classes_per_site, .. } => {
+            if let Task::Classification { classes } = &plan.task
+                && classes_per_site > classes
+            {
+                let message = format!("`classes_per_site` is {classes_per_site}, the task has {classes} classes");
+                problem(".classes_per_site", message, None);
+            }
+        }
+        Partition::Continuous { input: Some(input), .. } if *input as usize >= inputs => {
+            problem(".input", format!("`input` is {input}, samples have the inputs 0 to {}", inputs - 1), None);
+        }
+        Partition::Vertical { sizes, shared, .. } => {
+            if let Some(outside) = shared.iter().find(|input| **input as usize >= inputs) {
+                problem(".shared", format!("there is no input {outside}, samples have 0 to {}", inputs - 1), None);
+            }
+            let dealt = inputs.saturating_sub(shared.len());
+            let wanted = sizes.iter().map(|size| *size as usize).sum::<usize>().max(simulation.clients as usize);
+            if wanted > dealt {
+                problem("", format!("{wanted} inputs are to be dealt out, {dealt} are there"), None);
+            }
+        }
+        Partition::Iid
+        | Partition::Dirichlet { .. }
+        | Partition::InnerDirichlet { .. }
+        | Partition::LabelShards { .. }
+        | Partition::Sizes { .. }
+        | Partition::Linear
+        | Partition::Square
+        | Partition::Exponential { .. }
+        | Partition::ExactSizes { .. }
+        | Partition::Continuous { .. }
+        | Partition::Natural
+        | Partition::Grouped { .. }
+        | Partition::File { .. } => {}
+    }
+}
+
+/// What the differences between sites need of the data and the task.
+fn check_shift(plan: &Plan, simulation: &Simulation, problems: &Problems) {
+    check_drift(plan, simulation, problems);
+    let Some(shift) = &simulation.shift else { return };
+    if shift.changes_labels() && !matches!(plan.task, Task::Classification { .. }) {
+        let message = "`label_noise`, `concept` and `long_tail` need a task with one class per sample";
+        let help = "use task.classification, or remove them".to_owned();
+        problems.add("simulation.shift", None, message, Some(help));
+    }
+    let shape = plan.data.input_shape();
+    if shift.rotation.is_some() && !matches!(shape.as_slice(), [_, _, _] | [_, _]) {
+        let message = format!("`rotation` turns images, the data has the shape {shape:?}");
+        problems.add("simulation.shift.rotation", None, message, None);
+    }
+}
+
+/// What drift, and sites with clocks, need of the rest of the plan.
+fn check_drift(plan: &Plan, simulation: &Simulation, problems: &Problems) {
+    let problem = |path: &str, message: &str, help: &str| {
+        problems.add(&format!("simulation.{path}"), None, message, Some(help.to_owned()));
+    };
+    let drift = simulation.drift.as_ref().map(|drift| drift.what);
+    let of_classes = matches!(drift, Some(DriftKind::Labels | DriftKind::Concept));
+    if of_classes && !matches!(plan.task, Task::Classification { .. }) {
+        let message = "drift of labels and concepts needs a task with one class per sample";
+        problem("drift", message, "use task.classification, or what = \"inputs\"");
+    }
+    if drift == Some(DriftKind::Inputs) && simulation.shift.is_none() {
+        problem("drift", "inputs are to drift towards [simulation.shift], which is not there", "add that section");
+    }
+    let colludes = matches!(simulation.attack, Some(Attack::InnerProduct { .. } | Attack::LittleIsEnough { .. }));
+    if colludes && !simulation.profiles.is_empty() {
+        let message =
+            "hostile sites that wait for each other have no time of their own, which profiles give every site";
+        problem("attack", message, "choose an attack of single sites, or remove the profiles");
+    }
 }
 
 /// What the algorithms of `[train.algorithm]` need of the rest of the plan.
@@ -216,7 +317,7 @@ fn check_strategy(plan: &Plan, problems: &Problems) {
     }
     // As many updates as a round has when all goes well.
     if let (Strategy::Fltrust { root }, Some(simulation)) = (&plan.aggregate.strategy, &plan.simulation)
-        && simulation.partition != Partition::Natural
+        && !simulation.partition.takes_owners_of_data()
         && !simulation.site_names().any(|name| name == *root)
     {
         problem(
@@ -231,13 +332,13 @@ fn check_strategy(plan: &Plan, problems: &Problems) {
         );
     }
     let round = &plan.round;
-    let there = round.sites_min.max(plan.simulation.as_ref().map_or(0, |s| s.clients));
-    let updates = [round.updates_min, round.cohort, there].into_iter().find(|n| *n > 0).unwrap_or(0);
+    let there = round.arrival.count.min.max(plan.simulation.as_ref().map_or(0, |s| s.clients));
+    let updates = round.updates_floor(there);
     let needed = plan.aggregate.strategy.updates_min();
     if updates < needed {
         problem(
             format!("`{name}` with these options needs {needed} updates, a round may close with {updates}"),
-            "raise round.updates_min, or choose options that need fewer",
+            "raise round.updates.count.min, or choose options that need fewer",
         );
     }
 }

@@ -4,8 +4,8 @@ use bincode::config::{Configuration, Fixint, Limit, LittleEndian};
 
 use super::messages::{Kind, Message};
 
-/// The protocol version in every frame, and the number behind `synod/` in the connection's ALPN name.
-pub const PROTOCOL_VERSION: u8 = 2;
+/// The protocol version in every frame of a run, and the number behind `synod/` in the connection's ALPN name.
+pub const PROTOCOL_VERSION: u8 = 3;
 /// Bytes of a frame's header.
 pub const FRAME_HEADER_BYTES: usize = 6;
 
@@ -79,10 +79,11 @@ impl FrameHeader {
     /// Another version, an unknown kind, or a length above the kind's limit.
     pub fn parse(header: [u8; FRAME_HEADER_BYTES]) -> Result<Self, FrameError> {
         let [version, kind, a, b, c, d] = header;
-        if version != PROTOCOL_VERSION {
+        let known = Kind::from_byte(kind);
+        if version != known.map_or(PROTOCOL_VERSION, Kind::version) {
             return Err(FrameError::Version(version));
         }
-        let kind = Kind::from_byte(kind).ok_or(FrameError::UnknownKind(kind))?;
+        let kind = known.ok_or(FrameError::UnknownKind(kind))?;
         let claimed = u32::from_le_bytes([a, b, c, d]);
         let limit = kind.body_bytes_max();
         match usize::try_from(claimed) {
@@ -111,7 +112,7 @@ impl FrameHeader {
 pub fn encode<M: Message>(message: &M) -> Result<Vec<u8>, FrameError> {
     let kind = M::KIND;
     message.check().map_err(|reason| FrameError::Rules { kind, reason })?;
-    let mut frame = vec![PROTOCOL_VERSION, kind.to_byte(), 0, 0, 0, 0];
+    let mut frame = vec![kind.version(), kind.to_byte(), 0, 0, 0, 0];
     bincode::serde::encode_into_std_write(message, &mut frame, CONFIG)
         .map_err(|e| FrameError::Body { kind, reason: e.to_string() })?;
     let body_bytes = frame.len() - FRAME_HEADER_BYTES;

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
+use super::enrolment;
+use super::frame::PROTOCOL_VERSION;
 use crate::ids::{Digest, RoundId, SiteName};
 use crate::metrics::Metrics;
 use crate::plan::PLAN_BYTES_MAX;
@@ -10,7 +12,7 @@ use crate::update::UpdateHeader;
 /// Longest reason in a message, in bytes.
 pub const REASON_BYTES_MAX: usize = 2000;
 /// Longest version text, in bytes.
-const VERSION_BYTES_MAX: usize = 64;
+pub(super) const VERSION_BYTES_MAX: usize = 64;
 /// Most classes whose counts a site reports.
 const CLASS_COUNTS_MAX: usize = 1024;
 /// Room for the fixed fields of a message.
@@ -41,9 +43,27 @@ pub enum Kind {
     Declined,
     /// [`Finished`]
     Finished,
+    /// [`Offer`](super::Offer)
+    Offer,
+    /// [`Grant`](super::Grant)
+    Grant,
+    /// [`Probe`](super::Probe)
+    Probe,
+    /// [`Presence`](super::Presence)
+    Presence,
+    /// [`Join`](super::Join)
+    Join,
+    /// [`Renew`](super::Renew)
+    Renew,
+    /// [`Enrolled`](super::Enrolled)
+    Enrolled,
+    /// [`AdminRequest`](super::AdminRequest)
+    AdminRequest,
+    /// [`AdminAnswer`](super::AdminAnswer)
+    AdminAnswer,
 }
 
-const KINDS: [Kind; 10] = [
+const KINDS: [Kind; 19] = [
     Kind::Hello,
     Kind::Welcome,
     Kind::Ready,
@@ -54,10 +74,19 @@ const KINDS: [Kind; 10] = [
     Kind::Evaluated,
     Kind::Declined,
     Kind::Finished,
+    Kind::Offer,
+    Kind::Grant,
+    Kind::Probe,
+    Kind::Presence,
+    Kind::Join,
+    Kind::Renew,
+    Kind::Enrolled,
+    Kind::AdminRequest,
+    Kind::AdminAnswer,
 ];
 
 impl Kind {
-    /// The kind's byte on the wire, from 1.
+    /// The kind's byte on the wire: from 1 for runs, from 64 for enrolment, from 96 for administration.
     #[must_use]
     pub fn to_byte(self) -> u8 {
         match self {
@@ -71,6 +100,36 @@ impl Kind {
             Self::Evaluated => 8,
             Self::Declined => 9,
             Self::Finished => 10,
+            Self::Offer => 11,
+            Self::Grant => 12,
+            Self::Probe => 64,
+            Self::Presence => 65,
+            Self::Join => 66,
+            Self::Renew => 67,
+            Self::Enrolled => 68,
+            Self::AdminRequest => 96,
+            Self::AdminAnswer => 97,
+        }
+    }
+
+    /// The version of frames of this kind. Enrolment and administration have their own and outlive those of runs.
+    #[must_use]
+    pub fn version(self) -> u8 {
+        match self {
+            Self::Hello
+            | Self::Welcome
+            | Self::Ready
+            | Self::Task
+            | Self::Progress
+            | Self::Update
+            | Self::Answer
+            | Self::Evaluated
+            | Self::Declined
+            | Self::Finished
+            | Self::Offer
+            | Self::Grant => PROTOCOL_VERSION,
+            Self::Probe | Self::Presence | Self::Join | Self::Renew | Self::Enrolled => enrolment::JOIN_VERSION,
+            Self::AdminRequest | Self::AdminAnswer => enrolment::ADMIN_VERSION,
         }
     }
 
@@ -82,12 +141,17 @@ impl Kind {
     #[must_use]
     pub fn body_bytes_max(self) -> usize {
         match self {
-            Self::Hello | Self::Task | Self::Progress => FIXED_BYTES,
+            Self::Hello | Self::Task | Self::Progress | Self::Offer => FIXED_BYTES,
             Self::Welcome => FIXED_BYTES + PLAN_BYTES_MAX,
             Self::Ready => FIXED_BYTES + CLASS_COUNTS_MAX * 8,
             Self::Update => FIXED_BYTES + 3 * METRICS_BYTES,
             Self::Evaluated => FIXED_BYTES + METRICS_BYTES,
-            Self::Answer | Self::Declined | Self::Finished => FIXED_BYTES + REASON_BYTES_MAX,
+            Self::Answer | Self::Grant | Self::Declined | Self::Finished => FIXED_BYTES + REASON_BYTES_MAX,
+            Self::Probe | Self::Presence => FIXED_BYTES,
+            Self::Join | Self::Renew => enrolment::JOIN_BYTES_MAX,
+            Self::Enrolled => enrolment::ENROLLED_BYTES_MAX,
+            Self::AdminRequest => enrolment::ADMIN_BYTES_MAX,
+            Self::AdminAnswer => enrolment::ADMIN_ANSWER_BYTES_MAX,
         }
     }
 }
@@ -104,7 +168,7 @@ pub trait Message: Serialize + DeserializeOwned {
     fn check(&self) -> Result<(), String>;
 }
 
-fn short(what: &str, text: &str, bytes_max: usize) -> Result<(), String> {
+pub(super) fn short(what: &str, text: &str, bytes_max: usize) -> Result<(), String> {
     if text.len() <= bytes_max { Ok(()) } else { Err(format!("{what} has {} bytes, at most {bytes_max}", text.len())) }
 }
 

@@ -36,7 +36,7 @@ fn update() -> UpdateHeader {
     }
 }
 
-fn round_trip<M: Message + PartialEq + std::fmt::Debug>(message: &M) -> String {
+pub(super) fn round_trip<M: Message + PartialEq + std::fmt::Debug>(message: &M) -> String {
     let frame = encode(message).unwrap();
     let header: [u8; FRAME_HEADER_BYTES] = frame[..FRAME_HEADER_BYTES].try_into().unwrap();
     let header = FrameHeader::parse(header).unwrap().expect::<M>().unwrap();
@@ -51,7 +51,7 @@ fn round_trip<M: Message + PartialEq + std::fmt::Debug>(message: &M) -> String {
     hex(&frame)
 }
 
-// A change in any line of the snapshot is a new protocol version. Every frame begins with version 02, kind, and the body's
+// A change in any line of the snapshot is a new protocol version. Every frame begins with version 03, kind, and the body's
 // length as u32 LE; texts and lists begin with their length as u64 LE; numbers are LE; a digest is 32 bytes.
 #[test]
 fn every_message_has_its_bytes() {
@@ -85,6 +85,12 @@ fn every_message_has_its_bytes() {
             "update: round u64, plan, layout, samples u64, steps u64, loss before u8 (0 none, 1 f64), before u8 (0 none, 1 metrics), train (samples u64, [name, f64]), after u8, train ms u64",
             round_trip(&update()),
         ),
+        (
+            "offer: round u64, digest of the values, bytes u64",
+            round_trip(&Offer { round: RoundId(3), digest: digest(4), bytes: 8 }),
+        ),
+        ("grant: u32 0 from, offset u64", round_trip(&Grant::From { offset: 5 })),
+        ("grant: u32 1 answered, answer", round_trip(&Grant::Answered(Answer::Accepted))),
         ("answer: u32 0 accepted", round_trip(&Answer::Accepted)),
         ("answer: u32 1 refused, reason", round_trip(&Answer::Refused { reason: reason.clone() })),
         ("answer: u32 2 damaged, reason", round_trip(&Answer::Damaged { reason: reason.clone() })),
@@ -102,12 +108,12 @@ fn every_message_has_its_bytes() {
 #[test]
 fn forged_headers_are_refused_before_anything_is_allocated() {
     assert_eq!(FrameHeader::parse([1, 1, 0, 0, 0, 0]), Err(FrameError::Version(1)));
-    assert_eq!(FrameHeader::parse([2, 0, 0, 0, 0, 0]), Err(FrameError::UnknownKind(0)));
+    assert_eq!(FrameHeader::parse([PROTOCOL_VERSION, 0, 0, 0, 0, 0]), Err(FrameError::UnknownKind(0)));
     assert!(matches!(
-        FrameHeader::parse([2, 1, 255, 255, 255, 255]),
+        FrameHeader::parse([PROTOCOL_VERSION, 1, 255, 255, 255, 255]),
         Err(FrameError::TooLong { bytes: 4_294_967_295, .. })
     ));
-    let hello = FrameHeader::parse([2, 1, 0, 0, 0, 0]).unwrap();
+    let hello = FrameHeader::parse([PROTOCOL_VERSION, 1, 0, 0, 0, 0]).unwrap();
     assert!(matches!(hello.expect::<Task>(), Err(FrameError::UnexpectedKind { .. })));
 }
 

@@ -23,7 +23,14 @@ pub fn clip_norm(values: &mut [f32], screened: Screened, norm_max: f64) -> Resul
     if norm <= norm_max {
         return Ok(screened);
     }
-    let factor = norm_max / norm;
+    scale(values, norm_max / norm)
+}
+
+/// Multiplies `values` by `factor`, each product rounded once, and returns their screening.
+///
+/// # Errors
+/// When a product is not finite.
+pub fn scale(values: &mut [f32], factor: f64) -> Result<Screened, AggregateError> {
     values.par_chunks_mut(CHUNK).for_each(|chunk| {
         chunk.iter_mut().for_each(|value| *value = (f64::from(*value) * factor) as f32);
     });

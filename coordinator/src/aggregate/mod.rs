@@ -42,7 +42,7 @@ mod server_optimiser;
 mod shares;
 mod weighted;
 
-pub use clip::clip_norm;
+pub use clip::{clip_norm, scale};
 pub use combine::{combine, combine_from_grams};
 pub use error::AggregateError;
 pub use exact::{BufferedSum, ExactSum, GROUP, Weighted};

@@ -6,28 +6,13 @@ use synod_common::event::{Outcome, RunEvent};
 use synod_common::ids::{Digest, RoundId, SiteName};
 use synod_common::metrics::Metrics;
 use synod_common::state::State;
+pub use synod_common::time::Millis;
 use synod_common::update::{Buffer, Update};
 use synod_common::wire::{Answer, TaskKind};
 
+use super::record::Record;
 use crate::aggregate::{AggregateError, Screened, screen};
-
-/// A time on the run's monotonic clock, in milliseconds since the run began.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub struct Millis(pub u64);
-
-impl Millis {
-    /// `ms` later.
-    #[must_use]
-    pub fn plus(self, ms: u64) -> Self {
-        Self(self.0.saturating_add(ms))
-    }
-
-    /// Milliseconds since `earlier`.
-    #[must_use]
-    pub fn since(self, earlier: Self) -> u64 {
-        self.0.saturating_sub(earlier.0)
-    }
-}
+use crate::journal::Committed;
 
 /// A global model.
 #[derive(Debug)]
@@ -119,6 +104,14 @@ pub enum Event {
         /// Why, as far as known.
         reason: String,
     },
+    /// A site may not go on: the operator revoked or suspended it. Its update in flight is lost; one that counts already
+    /// stays in the sum.
+    Expelled {
+        /// Who.
+        site: SiteName,
+        /// Why.
+        reason: String,
+    },
     /// A site's training moved on.
     Progress {
         /// Who.
@@ -171,6 +164,15 @@ pub enum Event {
         /// The metrics, or why there are none.
         result: Result<Measured, String>,
     },
+    /// A record that [`Action::Journal`] gave out is durable, as are all that were given out before it.
+    Journalled(Box<Record>),
+    /// A record could not be made durable, nor will later ones be.
+    JournalFailed {
+        /// The record.
+        record: Box<Record>,
+        /// Why.
+        reason: String,
+    },
     /// The model of a round is durable.
     Committed {
         /// The round.
@@ -206,8 +208,12 @@ pub enum Action {
         /// What became of it.
         answer: Answer,
     },
-    /// Make a model durable, then say [`Event::Committed`].
+    /// Make a record durable after all that were given out before it, then say [`Event::Journalled`] with it.
+    Journal(Box<Record>),
+    /// Make a model durable after all records that were given out before it, then say [`Event::Committed`].
     Commit {
+        /// What the journal says of it.
+        entry: Box<Committed>,
         /// The model.
         model: Arc<ModelVersion>,
         /// What the strategy remembers with it.

@@ -4,10 +4,10 @@ use rand::RngExt;
 use synod_common::ids::{ClientId, RoundId};
 use synod_common::random::{NO_CLIENT, Purpose, stream};
 
-/// Chooses `size` of `available` (sorted by id; 0 chooses all) for attempt `attempt` of `round`. The choice depends on
+/// Chooses `size` of `available` (sorted by id) for attempt `attempt` of `round`. The choice depends on
 /// the seed, the round, the attempt and the set of sites alone, never on the order in which they came.
-pub(super) fn choose(seed: u64, round: RoundId, attempt: u32, available: &[ClientId], size: u32) -> Vec<ClientId> {
-    let size = if size == 0 { available.len() } else { (size as usize).min(available.len()) };
+pub(super) fn choose(seed: u64, round: RoundId, attempt: u32, available: &[ClientId], size: usize) -> Vec<ClientId> {
+    let size = size.min(available.len());
     if size == available.len() {
         return available.to_vec();
     }
@@ -62,8 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn zero_and_too_many_mean_everyone() {
-        assert_eq!(choose(1, RoundId(1), 0, &ids(3), 0), ids(3));
+    fn too_many_mean_everyone() {
         assert_eq!(choose(1, RoundId(1), 0, &ids(3), 9), ids(3));
     }
 }

@@ -64,7 +64,7 @@ fn the_weights_of_deltas_are_not_those_of_controls() {
 
 #[test]
 fn a_round_that_is_not_committed_advances_nobody() {
-    let extra = format!("{SCAFFOLD}[round]\ntime_max = \"1s\"\non_too_few = \"retry\"\n");
+    let extra = format!("{SCAFFOLD}[round]\nupdates.time.max = \"1s\"\nupdates.on_too_few = \"retry\"\n");
     let mut rig = Rig::new(&extra, &["a", "b"]);
     rig.controlled("a", 1, &[1.0, 1.0], Some(&[9.0, 9.0]));
     rig.now = Millis(1000);
@@ -121,7 +121,7 @@ fn feddyns_server_by_hand() {
 
 #[test]
 fn feddyn_weighs_a_cohort_by_its_share() {
-    let mut rig = Rig::new(&format!("{FEDDYN}[round]\nupdates_min = 1\n"), &["a", "b"]);
+    let mut rig = Rig::new(&format!("{FEDDYN}[round]\nupdates.count.min = 1\n"), &["a", "b"]);
     let closed = rig.update("a", 1, 1, &[2.0, 0.0]);
     rig.commit(&closed);
     // h = -0.5 * 1/2 * 2 = -0.5, the step 2 + 1.

@@ -11,9 +11,13 @@ use synod_common::state::State;
 use synod_common::update::{Buffer, BufferPool};
 use synod_common::wire::TaskKind;
 
-use super::actions::{Action, Event, Measured, Millis, ModelVersion, OutTask};
+use super::actions::{Action, Event, Measured, Millis, ModelVersion, OutTask, Received};
 use super::aggregator::CONTROL;
-use super::phase::{Assembling, Phase};
+use super::closing::journal;
+use super::phase::{Assembling, Member, Phase};
+use super::resume::Begin;
+use super::screening::Expected;
+use crate::journal::Entry;
 
 /// What a run begins with.
 #[derive(Debug)]
@@ -33,7 +37,7 @@ pub struct Setup {
 /// A run: see the [module](super).
 #[derive(Debug)]
 pub struct Machine {
-    run: Run,
+    pub(super) run: Run,
     phase: Phase,
 }
 
@@ -57,8 +61,18 @@ pub(super) struct Run {
     pub(super) last_counted: BTreeMap<ClientId, RoundId>,
     /// SCAFFOLD's control variate as committed, where the plan has it.
     pub(super) control: Option<Arc<[f32]>>,
+    /// Sites that work on between rounds, where their updates count later.
+    pub(super) carried: BTreeMap<ClientId, Member>,
+    /// Updates that wait for the next round to open; at most one a site.
+    pub(super) held: Vec<(SiteName, Box<Received>)>,
+    /// The round of the last task of each site whose update was acknowledged, where older updates count.
+    pub(super) acknowledged: BTreeMap<ClientId, RoundId>,
     pub(super) bytes_down: u64,
     pub(super) bytes_up: u64,
+    /// Milliseconds that the run took in earlier lives of the coordinator.
+    pub(super) run_ms_before: u64,
+    /// How it begins.
+    pub(super) begin: Begin,
 }
 
 impl Machine {
@@ -82,8 +96,13 @@ impl Machine {
             known: BTreeSet::new(),
             last_counted: BTreeMap::new(),
             control: None,
+            carried: BTreeMap::new(),
+            held: Vec::new(),
+            acknowledged: BTreeMap::new(),
             bytes_down: 0,
             bytes_up: 0,
+            run_ms_before: 0,
+            begin: Begin::New,
         };
         run.read_control();
         Self { run, phase: Phase::Idle }
@@ -92,7 +111,8 @@ impl Machine {
     /// Takes one event and says what should be done. Never fails: a site that breaks the rules is an ordinary case.
     pub fn step(&mut self, now: Millis, event: Event, actions: &mut Vec<Action>) {
         let phase = std::mem::replace(&mut self.phase, Phase::Idle);
-        self.phase = self.run.step(phase, now, event, actions);
+        let phase = self.run.step(phase, now, event, actions);
+        self.phase = self.run.take_held(phase, now, actions);
     }
 
     /// How the run ended, if it has.
@@ -104,7 +124,8 @@ impl Machine {
             | Phase::Assembling(_)
             | Phase::Gathering(_)
             | Phase::Committing(_)
-            | Phase::FinalEvaluation(_) => None,
+            | Phase::FinalEvaluation(_)
+            | Phase::Ending(_) => None,
         }
     }
 
@@ -130,14 +151,18 @@ impl Run {
                 self.on_arrived(phase, now, &site, samples, class_counts, out)
             }
             Event::Left { site, reason } => self.on_left(phase, now, site, reason, out),
+            Event::Expelled { site, reason } => self.on_expelled(phase, now, site, reason, out),
             Event::Progress { site, round, step, steps, loss } => {
-                if matches!(&phase, Phase::Gathering(g) if g.round == round && g.members.contains_key(&site.client_id()))
+                if matches!(&phase, Phase::Gathering(g) if g.members.get(&site.client_id()).is_some_and(|m| m.task == round))
                 {
                     out.push(Action::Publish(RunEvent::Progress { round, site, step, steps, loss }));
                 }
                 phase
             }
-            Event::Update { site, received } => self.on_update(phase, now, site, received, out),
+            Event::Update { site, received } => {
+                self.bytes_up = self.bytes_up.saturating_add(self.bytes_of_update());
+                self.on_update(phase, now, site, received, out)
+            }
             Event::Declined { site, round, reason } => self.on_declined(phase, now, site, round, &reason, out),
             Event::Faulted { site, reason } => {
                 let round = open_round(&phase);
@@ -153,17 +178,20 @@ impl Run {
                         "the model of round {round} could not be saved: {reason}; the model of round {} is kept",
                         self.model.round
                     );
-                    self.finish(now, Outcome::Stopped { reason }, out)
+                    self.conclude(now, Outcome::Stopped { reason }, out)
                 }
                 other => other,
             },
+            Event::Journalled(record) => self.on_journalled(phase, now, *record, out),
+            Event::JournalFailed { record, reason } => self.on_journal_failed(phase, now, *record, &reason, out),
             Event::Interrupt => match phase {
-                Phase::Done(outcome) => Phase::Done(outcome),
+                // What is decided is being written, which does not take long.
+                Phase::Ending(_) | Phase::Done(_) => phase,
                 Phase::Idle
                 | Phase::Assembling(_)
                 | Phase::Gathering(_)
                 | Phase::Committing(_)
-                | Phase::FinalEvaluation(_) => self.finish(now, Outcome::Interrupted, out),
+                | Phase::FinalEvaluation(_) => self.conclude(now, Outcome::Interrupted, out),
             },
         }
     }
@@ -171,6 +199,12 @@ impl Run {
     pub(super) fn on_start(&mut self, phase: Phase, now: Millis, out: &mut Vec<Action>) -> Phase {
         let Phase::Idle = phase else { return phase };
         self.started = now;
+        match std::mem::take(&mut self.begin) {
+            Begin::New => {}
+            begin @ (Begin::Assembling | Begin::Committed(_) | Begin::Open(_)) => return self.go_on(begin, now, out),
+        }
+        let (plan, layout, model) = (self.plan_digest, self.layout_digest, self.model.digest);
+        journal(Entry::RunStarted { plan, layout, model }, out);
         out.push(Action::Publish(RunEvent::RunStarted {
             version: EVENT_VERSION,
             name: self.plan.name.clone(),
@@ -183,30 +217,15 @@ impl Run {
         if self.plan.evaluate.central_every > 0 {
             self.evaluate_centrally(out);
         }
-        let until = now.plus(self.plan.round.arrive_max.as_millis());
-        out.push(Action::WakeAt(until));
-        self.try_begin(Assembling { until }, now, out)
+        self.assemble(now, out)
     }
 
     pub(super) fn on_tick(&mut self, phase: Phase, now: Millis, out: &mut Vec<Action>) -> Phase {
         match phase {
-            Phase::Assembling(assembling) if now >= assembling.until => {
-                let (there, needed) = (self.sites.len(), self.plan.round.sites_min);
-                let names: Vec<_> = self.sites.values().map(ToString::to_string).collect();
-                let reason = format!(
-                    "{there} of {needed} sites arrived within {} (there: {}); start the missing clients and run again, or lower round.sites_min",
-                    self.plan.round.arrive_max,
-                    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
-                );
-                self.finish(now, Outcome::Stopped { reason }, out)
-            }
-            Phase::Assembling(assembling) => {
-                out.push(Action::WakeAt(assembling.until));
-                Phase::Assembling(assembling)
-            }
+            Phase::Assembling(assembling) => self.try_begin(assembling, now, out),
             Phase::Gathering(gathering) => self.try_close(gathering, now, out),
             Phase::FinalEvaluation(evaluation) => self.try_end(evaluation, now, out),
-            Phase::Idle | Phase::Committing(_) | Phase::Done(_) => phase,
+            Phase::Idle | Phase::Committing(_) | Phase::Ending(_) | Phase::Done(_) => phase,
         }
     }
 
@@ -224,7 +243,12 @@ impl Run {
         }
         match phase {
             Phase::FinalEvaluation(evaluation) => self.try_end(evaluation, now, out),
-            Phase::Idle | Phase::Assembling(_) | Phase::Gathering(_) | Phase::Committing(_) | Phase::Done(_) => phase,
+            Phase::Idle
+            | Phase::Assembling(_)
+            | Phase::Gathering(_)
+            | Phase::Committing(_)
+            | Phase::Ending(_)
+            | Phase::Done(_) => phase,
         }
     }
 
@@ -275,6 +299,23 @@ impl Run {
         out.push(Action::Send { site: site.clone(), task });
     }
 
+    /// What an update of `round` must satisfy.
+    pub(super) fn expected(&self, round: RoundId, age: u64) -> Expected<'_> {
+        Expected {
+            round,
+            age,
+            plan: &self.plan,
+            plan_digest: self.plan_digest,
+            layout: &self.layout,
+            layout_digest: self.layout_digest,
+        }
+    }
+
+    /// Milliseconds that the run took so far, in all lives of the coordinator.
+    pub(super) fn run_ms(&self, now: Millis) -> u64 {
+        self.run_ms_before.saturating_add(now.since(self.started))
+    }
+
     /// Bytes of a training task or an update: the model, and a control variate where the plan has one.
     pub(super) fn bytes_of_update(&self) -> u64 {
         let vectors = if self.plan.train.algorithm.has_control() { 2 } else { 1 };
@@ -282,19 +323,39 @@ impl Run {
     }
 
     /// Takes SCAFFOLD's control variate from the committed state; it begins at 0.
-    fn read_control(&mut self) {
+    pub(super) fn read_control(&mut self) {
         if self.plan.train.algorithm.has_control() {
             let control = self.state.vector(CONTROL);
             self.control = Some(control.map_or_else(|| vec![0.0; self.layout.len()].into(), Arc::from));
         }
     }
 
+    /// Waits for sites.
+    pub(super) fn assemble(&mut self, now: Millis, out: &mut Vec<Action>) -> Phase {
+        let time = self.plan.round.arrival.time;
+        let (not_before, until) = (now.plus(time.min.as_millis()), now.plus(time.max.as_millis()));
+        self.try_begin(Assembling { not_before, until }, now, out)
+    }
+
+    /// Begins with the first round if it is time; otherwise asks to be woken when it will be.
     pub(super) fn try_begin(&mut self, assembling: Assembling, now: Millis, out: &mut Vec<Action>) -> Phase {
-        if self.sites.len() >= self.plan.round.sites_min as usize {
-            self.open(RoundId(1), 0, now, out)
-        } else {
-            Phase::Assembling(assembling)
+        let rules = &self.plan.round.arrival;
+        let (there, needed) = (self.sites.len(), rules.count.min);
+        let enough = there >= needed as usize;
+        if enough && (now >= assembling.not_before || rules.count.is_full(there)) {
+            return self.open(self.model.round.next(), 0, now, out);
         }
+        if now < assembling.until {
+            out.push(Action::WakeAt(if enough { assembling.not_before } else { assembling.until }));
+            return Phase::Assembling(assembling);
+        }
+        let names: Vec<_> = self.sites.values().map(ToString::to_string).collect();
+        let reason = format!(
+            "{there} of {needed} sites arrived within {} (there: {}); start the missing clients and run again, or lower round.arrival.count.min",
+            rules.time.max,
+            if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+        );
+        self.finish(Outcome::Stopped { reason }, out)
     }
 }
 
@@ -302,6 +363,8 @@ fn open_round(phase: &Phase) -> RoundId {
     match phase {
         Phase::Gathering(g) => g.round,
         Phase::Committing(c) => c.model.round,
-        Phase::Idle | Phase::Assembling(_) | Phase::FinalEvaluation(_) | Phase::Done(_) => RoundId(0),
+        Phase::Idle | Phase::Assembling(_) | Phase::FinalEvaluation(_) | Phase::Ending(_) | Phase::Done(_) => {
+            RoundId(0)
+        }
     }
 }

@@ -15,14 +15,24 @@ mod closing;
 mod cohort;
 mod machine;
 mod phase;
+mod record;
+mod resume;
 mod screening;
 mod sites;
 
 #[cfg(test)]
 mod drift_tests;
 #[cfg(test)]
+mod durable_tests;
+#[cfg(test)]
+mod old_updates_tests;
+#[cfg(test)]
+mod quorum_tests;
+#[cfg(test)]
 mod tests;
 
 pub use actions::{Action, Ended, Event, Measured, Millis, ModelVersion, OutTask, Received};
 pub use aggregator::{Aggregator, Contribution, Step, StepError};
 pub use machine::{Machine, Setup};
+pub use record::Record;
+pub use resume::{OpenRound, Position, Recovered, ResumeError};

@@ -13,6 +13,8 @@ use crate::aggregate::{AggregateError, Screened};
 /// What the current round expects of an update.
 pub(super) struct Expected<'a> {
     pub(super) round: RoundId,
+    /// How many rounds ago that round was the open one.
+    pub(super) age: u64,
     pub(super) plan: &'a Plan,
     pub(super) plan_digest: Digest,
     pub(super) layout: &'a Layout,
@@ -42,7 +44,7 @@ impl Expected<'_> {
         }
         if header.round != self.round {
             return Err(format!(
-                "the update answers round {}, round {} is open; it came too late or too early and is not counted, nothing is to be done",
+                "the update answers round {}, the site's task was of round {}; it is not counted, nothing is to be done",
                 header.round, self.round
             ));
         }
@@ -78,7 +80,8 @@ impl Expected<'_> {
                 header.loss_before.map_or_else(|| "nothing".to_owned(), |loss| loss.to_string())
             ));
         }
-        let contribution = Contribution { samples, steps: header.steps, loss_before: header.loss_before };
+        let contribution =
+            Contribution { samples, steps: header.steps, loss_before: header.loss_before, age: self.age };
         Ok(Passed { contribution, screened, control })
     }
 

@@ -59,6 +59,11 @@ impl Rig {
     pub(super) fn step(&mut self, event: Event) -> Vec<Action> {
         let mut actions = Vec::new();
         self.machine.step(self.now, event, &mut actions);
+        // A journal that is as fast as memory.
+        while let Some(at) = actions.iter().position(|action| matches!(action, Action::Journal(_))) {
+            let Action::Journal(record) = actions.remove(at) else { unreachable!("it was found there") };
+            self.machine.step(self.now, Event::Journalled(record), &mut actions);
+        }
         for action in &actions {
             if let Action::Publish(event) = action {
                 self.events.push(event.clone());
@@ -112,17 +117,17 @@ pub(super) fn refusal(actions: &[Action]) -> &str {
     }
 }
 
-fn tasks(actions: &[Action]) -> Vec<(String, TaskKind)> {
+pub(super) fn tasks(actions: &[Action]) -> Vec<(String, TaskKind)> {
     let task =
         |a: &Action| if let Action::Send { site, task } = a { Some((site.to_string(), task.kind)) } else { None };
     actions.iter().filter_map(task).collect()
 }
 
-fn closed(actions: &[Action]) -> bool {
+pub(super) fn closed(actions: &[Action]) -> bool {
     actions.iter().any(|a| matches!(a, Action::Commit { .. }))
 }
 
-const MIN_ONE: &str = "[round]\nupdates_min = 1\ntime_max = \"10s\"\n";
+const MIN_ONE: &str = "[round]\nupdates.count.min = 1\nupdates.time.max = \"10s\"\n";
 
 #[test]
 fn a_run_goes_through_its_rounds_to_the_final_evaluation() {
@@ -222,7 +227,7 @@ fn a_site_that_comes_back_gets_its_task_again_in_the_same_round() {
 
 #[test]
 fn nothing_waits_without_a_deadline_and_the_culprit_is_named() {
-    let mut rig = Rig::new("[round]\ntime_max = \"10s\"\n", &["a", "b"]);
+    let mut rig = Rig::new("[round]\nupdates.time.max = \"10s\"\n", &["a", "b"]);
     rig.update("a", 1, 1, &[1.0, 1.0]);
     rig.step(Event::Left { site: site("b"), reason: "timed out".into() });
     rig.now = Millis(9_999);
@@ -236,16 +241,16 @@ fn nothing_waits_without_a_deadline_and_the_culprit_is_named() {
 
 #[test]
 fn too_few_sites_end_the_run_at_the_arrival_deadline() {
-    let mut rig = Rig::new("[round]\nsites_min = 3\narrive_max = \"5s\"\n", &["a", "b"]);
+    let mut rig = Rig::new("[round]\narrival.count.min = 3\narrival.time.max = \"5s\"\n", &["a", "b"]);
     rig.now = Millis(5_000);
     rig.step(Event::Tick);
     let Some(Outcome::Stopped { reason }) = rig.machine.outcome() else { panic!("the run must stop") };
-    insta::assert_snapshot!(reason, @"2 of 3 sites arrived within 5s (there: b, a); start the missing clients and run again, or lower round.sites_min");
+    insta::assert_snapshot!(reason, @"2 of 3 sites arrived within 5s (there: b, a); start the missing clients and run again, or lower round.arrival.count.min");
 }
 
 #[test]
 fn grace_keeps_the_round_open_after_the_minimum() {
-    let mut rig = Rig::new("[round]\nupdates_min = 1\ngrace = \"2s\"\n", &["a", "b"]);
+    let mut rig = Rig::new("[round]\nupdates.count.min = 1\nupdates.grace = \"2s\"\n", &["a", "b"]);
     assert!(!closed(&rig.update("a", 1, 1, &[1.0, 1.0])));
     rig.now = Millis(1_999);
     assert!(!closed(&rig.step(Event::Tick)));
@@ -255,7 +260,7 @@ fn grace_keeps_the_round_open_after_the_minimum() {
 
 #[test]
 fn retry_opens_the_same_round_again_a_limited_number_of_times() {
-    let extra = "[round]\ntime_max = \"1s\"\non_too_few = \"retry\"\nretries_max = 2\n";
+    let extra = "[round]\nupdates.time.max = \"1s\"\nupdates.on_too_few = { retry = { times = 2 } }\n";
     let mut rig = Rig::new(extra, &["a", "b"]);
     for second in 1..=3 {
         rig.now = Millis(second * 1000);
@@ -277,7 +282,7 @@ fn a_model_that_cannot_be_saved_stops_the_run_with_the_old_one() {
 
 #[test]
 fn what_a_strategy_remembers_changes_only_when_a_round_is_committed() {
-    let extra = "[aggregate]\nstrategy = { fedavgm = { momentum = 0.5 } }\n[round]\nupdates_min = 2\non_too_few = \"retry\"\ntime_max = \"10s\"";
+    let extra = "[aggregate]\nstrategy = { fedavgm = { momentum = 0.5 } }\n[round]\nupdates.count.min = 2\nupdates.on_too_few = \"retry\"\nupdates.time.max = \"10s\"";
     let mut rig = Rig::new(extra, &["a", "b"]);
     rig.update("a", 1, 5, &[1.0, 0.0]);
     let closed = rig.update("b", 1, 5, &[3.0, 0.0]);
@@ -302,7 +307,7 @@ fn what_a_strategy_remembers_changes_only_when_a_round_is_committed() {
 #[test]
 fn an_update_must_say_what_its_strategy_asks_for() {
     let mut rig = Rig::new(
-        "[train]\nloss_before = true\n[aggregate]\nstrategy = \"qfedavg\"\n[round]\nsites_min = 3",
+        "[train]\nloss_before = true\n[aggregate]\nstrategy = \"qfedavg\"\n[round]\narrival.count.min = 3",
         &["a", "b", "c"],
     );
     let refused = |rig: &mut Rig, name: &str, spoil: Spoil| {
@@ -344,7 +349,7 @@ proptest! {
     #[test]
     fn no_sequence_of_events_breaks_the_machine(sequence in prop::collection::vec(any_event(), 0..60), principal: bool) {
         let strategy = if principal { "[aggregate.strategy.principal_gradient]\nwarmup_rounds = 0\n" } else { "" };
-        let mut rig = Rig::new(&format!("{strategy}[round]\nupdates_min = 1\ntime_max = \"1s\"\n"), &["s0", "s1"]);
+        let mut rig = Rig::new(&format!("{strategy}[round]\nupdates.count.min = 1\nupdates.time.max = \"1s\"\n"), &["s0", "s1"]);
         let mut committed = 0;
         let mut pending = None;
         for (kind, who, round, value) in sequence {
@@ -393,7 +398,7 @@ proptest! {
         let strategy = if principal { "[aggregate.strategy.principal_gradient]\nwarmup_rounds = 0\n" } else { "" };
         let names = ["a", "b", "c", "d", "e"];
         let run = |order: &[usize]| {
-            let mut rig = Rig::new(&format!("{strategy}[round]\nsites_min = 5\n"), &names);
+            let mut rig = Rig::new(&format!("{strategy}[round]\narrival.count.min = 5\n"), &names);
             let mut actions = Vec::new();
             for i in order {
                 let (samples, x, y) = deltas[*i];

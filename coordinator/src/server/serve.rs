@@ -7,18 +7,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quinn::Endpoint;
-use synod_certs::Identity;
 use synod_common::event::{EventSink, Outcome};
 use synod_common::ids::SiteName;
 use synod_common::wire::{Answer, Finished, shorten};
-use synod_transport::{CloseReason, EndpointError, accept_config, bind_server};
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use synod_transport::{CloseReason, EndpointError, bind_server};
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::connection::{Outgoing, Shared, run as run_connection};
+use super::enrolment::{self, Loopback, Members};
 use super::host::Host;
+use super::uploads::{Pace, Uploads};
 use super::{CONNECTIONS_MAX, UPLOADS_MAX};
-use crate::round::{Action, Ended, Event, Machine, Millis, Setup};
+use crate::journal::{Journal, JournalError, JournalWriter, Write};
+use crate::round::{Action, Ended, Event, Machine, Millis, ResumeError, Setup};
 
 /// Inputs that wait for the main loop; past that, connections wait.
 const INPUTS_MAX: usize = 1024;
@@ -28,8 +30,8 @@ const FAREWELL_MAX: Duration = Duration::from_secs(5);
 /// How to serve.
 #[derive(Debug)]
 pub struct ServeOptions {
-    /// The coordinator's identity.
-    pub identity: Identity,
+    /// Who may take part.
+    pub members: Members,
     /// Where to listen; port 0 lets the system choose.
     pub listen: SocketAddr,
     /// This program's release, for the other side's eyes.
@@ -42,6 +44,9 @@ pub enum ServeError {
     /// No socket.
     #[error(transparent)]
     Endpoint(#[from] EndpointError),
+    /// The journal cannot be written, or the run in it cannot be gone on with.
+    #[error(transparent)]
+    Journal(#[from] ResumeError<JournalError>),
 }
 
 /// What the main loop is told.
@@ -57,19 +62,21 @@ pub(super) enum Input {
     Event(Event),
 }
 
-/// Serves one run until it ends. `listening` is told the address once the socket is open; `interrupt` ends the run early.
+/// Serves one run until it ends: the one in `journal`, which goes on where it was, or a new one. `listening` is told the address once the socket is open; `interrupt` ends the run early.
 ///
 /// # Errors
-/// When no socket can be opened; everything later is an [`Outcome`].
+/// When the run in the journal cannot be gone on with, or no socket can be opened; everything later is an [`Outcome`].
 pub async fn serve(
     options: ServeOptions,
     setup: Setup,
+    journal: Journal,
     host: Arc<dyn Host>,
     sink: Arc<dyn EventSink>,
     listening: impl FnOnce(SocketAddr) + Send,
     interrupt: impl Future<Output = ()> + Send,
 ) -> Result<Ended, ServeError> {
-    let endpoint = bind_server(&options.identity, options.listen)?;
+    let members = options.members;
+    let endpoint = bind_server(&members.identity(), members.entry(), options.listen)?;
     let address = endpoint.local_addr().unwrap_or(options.listen);
     let (inputs, inbox) = mpsc::channel(INPUTS_MAX);
     let shared = Arc::new(Shared {
@@ -79,33 +86,47 @@ pub async fn serve(
         layout: setup.layout.digest(),
         has_control: setup.plan.train.algorithm.has_control(),
         pool: setup.pool.clone(),
-        uploads: Semaphore::new(UPLOADS_MAX),
+        uploads: Uploads::new(UPLOADS_MAX, Pace::default()),
         inputs: inputs.clone(),
-        prepare_max: setup.plan.round.arrive_max.to_duration(),
+        prepare_max: setup.plan.round.arrival.time.max.to_duration(),
+        door: members.door(),
     });
-    let accepting = tokio::spawn(accept(endpoint.clone(), accept_config(&options.identity)?, shared));
+    let machine = tokio::task::block_in_place(|| journal.machine(setup))?;
+    let tell = inputs.clone();
+    let journal = JournalWriter::start(journal, move |event| {
+        // At the end of the run nobody listens any more.
+        let _ = tell.blocking_send(Input::Event(event));
+    })
+    .map_err(ResumeError::Journal)?;
+    let loopback = Arc::new(Loopback::new(&members)?);
+    let accepting = tokio::spawn(accept(endpoint.clone(), Arc::clone(&loopback), Arc::clone(&shared)));
+    let keeping = tokio::spawn(enrolment::keep(members, endpoint.clone(), loopback, Arc::clone(&shared)));
     listening(address);
     let mut main = MainLoop {
         started: Instant::now(),
-        machine: Machine::new(setup),
+        machine,
         host,
-        sink,
+        sink: enrolment::counting(sink, &shared),
+        shared,
         inputs,
         sites: HashMap::new(),
         answers: HashMap::new(),
         wake_at: None,
+        journal,
         ended: None,
     };
     main.run(inbox, interrupt).await;
     let ended = main.ended.take();
     main.say_farewell(&endpoint).await;
     accepting.abort();
-    let ended =
-        ended.unwrap_or_else(|| Ended { outcome: Outcome::Interrupted, model: Arc::clone(main.machine.model()) });
-    Ok(ended)
+    keeping.abort();
+    let MainLoop { journal, machine, .. } = main;
+    // What was given out is durable when this returns.
+    tokio::task::block_in_place(|| drop(journal));
+    Ok(ended.unwrap_or_else(|| Ended { outcome: Outcome::Interrupted, model: Arc::clone(machine.model()) }))
 }
 
-async fn accept(endpoint: Endpoint, loopback: Arc<quinn::ServerConfig>, shared: Arc<Shared>) {
+async fn accept(endpoint: Endpoint, loopback: Arc<Loopback>, shared: Arc<Shared>) {
     let mut next = 0_u64;
     while let Some(incoming) = endpoint.accept().await {
         if endpoint.open_connections() >= CONNECTIONS_MAX {
@@ -121,7 +142,7 @@ async fn accept(endpoint: Endpoint, loopback: Arc<quinn::ServerConfig>, shared: 
         let (shared, loopback, connection) = (Arc::clone(&shared), Arc::clone(&loopback), next);
         tokio::spawn(async move {
             let is_loopback = incoming.remote_address().ip().is_loopback();
-            let accepted = if is_loopback { incoming.accept_with(loopback) } else { incoming.accept() };
+            let accepted = if is_loopback { incoming.accept_with(loopback.config()) } else { incoming.accept() };
             if let Ok(connecting) = accepted {
                 run_connection(connecting, connection, shared).await;
             }
@@ -139,10 +160,12 @@ struct MainLoop {
     machine: Machine,
     host: Arc<dyn Host>,
     sink: Arc<dyn EventSink>,
+    shared: Arc<Shared>,
     inputs: mpsc::Sender<Input>,
     sites: HashMap<SiteName, SiteHandle>,
     answers: HashMap<SiteName, oneshot::Sender<Answer>>,
     wake_at: Option<Instant>,
+    journal: JournalWriter,
     ended: Option<Ended>,
 }
 
@@ -172,6 +195,9 @@ impl MainLoop {
     }
 
     fn take(&mut self, input: Input) {
+        if !enrolment::is_welcome(&input, &self.shared) {
+            return;
+        }
         match input {
             Input::Arrived { site, connection, samples, class_counts, outgoing } => {
                 if let Some(old) = self.sites.insert(site.clone(), SiteHandle { connection, outgoing }) {
@@ -218,16 +244,8 @@ impl MainLoop {
                     let _ = waiting.send(answer);
                 }
             }
-            Action::Commit { model, .. } => {
-                let (host, inputs) = (Arc::clone(&self.host), self.inputs.clone());
-                tokio::task::spawn_blocking(move || {
-                    let event = match host.checkpoint(&model) {
-                        Ok(()) => Event::Committed { round: model.round },
-                        Err(reason) => Event::CommitFailed { round: model.round, reason },
-                    };
-                    let _ = inputs.blocking_send(Input::Event(event));
-                });
-            }
+            Action::Journal(record) => self.journal.write(Write::Record(record)),
+            Action::Commit { entry, model, state } => self.journal.write(Write::Commit { entry, model, state }),
             Action::EvaluateCentrally { model } => {
                 let (host, inputs) = (Arc::clone(&self.host), self.inputs.clone());
                 tokio::task::spawn_blocking(move || {
@@ -236,7 +254,10 @@ impl MainLoop {
                 });
             }
             Action::WakeAt(at) => self.wake_at = Some(self.started + Duration::from_millis(at.0)),
-            Action::Publish(event) => self.sink.publish(&event),
+            Action::Publish(event) => {
+                self.shared.uploads.hear(&event);
+                self.sink.publish(&event);
+            }
             Action::Finish { outcome, model } => self.ended = Some(Ended { outcome, model }),
         }
     }

@@ -19,7 +19,7 @@ const SPLITS: [&str; 4] = [
 fn plan(model: &str, split: &str) -> Arc<Plan> {
     let text = format!(
         "rounds = 1\nmodel = \"{model}\"\n[task.classification]\nclasses = 3\n[data]\nholdout = 0.0\nnormalise = \"none\"\n\
-         [data.source.npz]\nfile = \"x.npz\"\nshape = [4]\n[aggregate]\nstrategy = \"sum\"\n[round]\nsites_min = 1\n[simulation]\n{split}"
+         [data.source.npz]\nfile = \"x.npz\"\nshape = [4]\n[aggregate]\nstrategy = \"sum\"\n[round]\narrival.count.min = 1\n[simulation]\n{split}"
     );
     Arc::new(Plan::read(&text, &Zoo).unwrap_or_else(|error| panic!("{error}")))
 }

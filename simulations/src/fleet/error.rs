@@ -29,6 +29,17 @@ pub enum FleetError {
         /// Sites in the plan.
         expected: usize,
     },
+    /// The file of a partition is about another number of samples.
+    #[error(
+        "the file of the partition names sites for {owners} samples, there are {rows} to train on; make it anew with \
+         `synod partition`, with the same seed and data.test_fraction"
+    )]
+    Assignment {
+        /// Samples in the file.
+        owners: usize,
+        /// Samples to train on.
+        rows: usize,
+    },
     /// The model cannot be trained.
     #[error(transparent)]
     Train(#[from] TrainError),

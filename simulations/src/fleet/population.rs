@@ -4,14 +4,14 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
-use synod_client::data::{DataError, Dataset, Loaded, Normaliser, Rows, Share, SiteData, Targets};
+use synod_client::data::{DataError, Dataset, Loaded, Normaliser, Rows, Share, SiteData, Trace};
 use synod_common::ids::{ClientId, SiteName};
-use synod_common::plan::{Fit, Normalise, Partition, Plan, Strategy, Task};
-use synod_common::random::{Purpose, run_stream};
+use synod_common::plan::{Fit, Normalise, Partition, Plan, Strategy};
 
 use super::error::FleetError;
 use super::hostile::Hostile;
-use crate::partition::partition;
+use super::split::{Split, groups, split};
+use crate::shift::{Shifts, drifted};
 
 /// The sites of a simulation over one shared data set.
 pub struct Population {
@@ -22,10 +22,15 @@ pub struct Population {
     pooled: Option<Arc<Normaliser>>,
     test: Option<Share>,
     hostile: Hostile,
+    /// Sites of the plan's simulation, of which this may have one alone.
+    planned: usize,
+    traces: Vec<Trace>,
 }
 
 struct Site {
     name: SiteName,
+    /// Its place among the plan's sites, by which it differs from them; a site of all samples has none.
+    place: Option<usize>,
     rows: Vec<u32>,
     own_test: Option<Rows>,
     data: OnceLock<Arc<SiteData>>,
@@ -38,31 +43,13 @@ impl Population {
     /// Without that section, or when the data cannot be split as it says.
     pub fn new(plan: &Arc<Plan>, loaded: &Loaded) -> Result<Self, FleetError> {
         let simulation = plan.simulation.as_ref().ok_or(FleetError::NoSimulation)?;
-        let dataset = Arc::clone(&loaded.train);
+        let Split { names, rows: parts } = split(plan, simulation, loaded)?;
         let natural = simulation.partition == Partition::Natural;
-        let owners = dataset.owners().filter(|_| natural);
-        let found = owners.map_or(simulation.clients as usize, |o| o.names().len());
-        if natural && simulation.clients != 0 && simulation.clients as usize != found {
-            return Err(FleetError::Natural { found, expected: simulation.clients as usize });
-        }
-        let names: Vec<SiteName> = if !simulation.names.is_empty() {
-            simulation.names.clone()
-        } else if let Some(owners) = owners {
-            owners.names().to_vec()
-        } else {
-            simulation.site_names().collect()
-        };
-        if names.len() != found {
-            return Err(FleetError::Natural { found, expected: names.len() });
-        }
-        let mut rng = run_stream(plan.seed, Purpose::Partition);
-        let owner_of = owners.map(synod_client::data::Owners::of).or(loaded.assignment.as_deref());
-        let (groups, count) = groups(&dataset, &plan.task);
-        let parts = partition(&simulation.partition, found, &groups, count, owner_of, &mut rng)?;
         let tests = own_tests(loaded, natural);
         let sites = names.into_iter().zip(parts).enumerate();
         let sites = sites.map(|(i, (name, rows))| (name, rows, tests.get(i).cloned())).collect();
-        let mut population = Self::of(Arc::clone(plan), dataset, loaded.test.clone(), sites)?;
+        let mut population = Self::of(Arc::clone(plan), Arc::clone(&loaded.train), loaded.test.clone(), sites)?;
+        population.traces.clone_from(&loaded.traces);
         if let Some(attack) = &simulation.attack {
             // A root that attacks would make no sense of FLTrust.
             let trusted = match &plan.aggregate.strategy {
@@ -88,7 +75,10 @@ impl Population {
         let mut rows: Vec<u32> = self.sites.iter().flat_map(|s| s.rows.iter().copied()).collect();
         rows.sort_unstable();
         let name = SiteName::from_text("pooled").ok_or(FleetError::NoSimulation)?;
-        Self::of(plan, Arc::clone(&self.dataset), self.test_set(), vec![(name, rows, None)])
+        Self::of(plan, Arc::clone(&self.dataset), self.test_set(), vec![(name, rows, None)]).map(|mut pooled| {
+            pooled.sites.iter_mut().for_each(|site| site.place = None);
+            pooled
+        })
     }
 
     /// A population of the one site `index` of this one, for the local-only reference. It is measured on the same
@@ -99,7 +89,10 @@ impl Population {
     pub fn alone(&self, plan: Arc<Plan>, index: usize) -> Result<Self, FleetError> {
         let site = self.sites.get(index).ok_or(FleetError::NoSimulation)?;
         let own = (site.name.clone(), site.rows.clone(), site.own_test.clone());
-        Self::of(plan, Arc::clone(&self.dataset), self.test_set(), vec![own])
+        let mut alone = Self::of(plan, Arc::clone(&self.dataset), self.test_set(), vec![own])?;
+        alone.planned = self.planned;
+        alone.sites.iter_mut().for_each(|alone| alone.place = site.place);
+        Ok(alone)
     }
 
     fn of(
@@ -116,11 +109,21 @@ impl Population {
             matches!(plan.data.normalise, Normalise::Standard { fit: Fit::Pooled }).then(|| Arc::clone(&central));
         let test = test.map(|test| Share::whole(test, central));
         let by_client = sites.iter().enumerate().map(|(i, s)| (s.0.client_id(), i)).collect();
-        let sites = sites
-            .into_iter()
-            .map(|(name, rows, own_test)| Site { name, rows, own_test, data: OnceLock::new() })
-            .collect();
-        Ok(Self { plan, dataset, sites, by_client, pooled, test, hostile: Hostile::default() })
+        let place =
+            |(place, (name, rows, own_test))| Site { name, place: Some(place), rows, own_test, data: OnceLock::new() };
+        let sites: Vec<Site> = sites.into_iter().enumerate().map(place).collect();
+        let planned = sites.len();
+        Ok(Self {
+            plan,
+            dataset,
+            sites,
+            by_client,
+            pooled,
+            test,
+            hostile: Hostile::default(),
+            planned,
+            traces: Vec::new(),
+        })
     }
 
     fn test_set(&self) -> Option<Arc<Dataset>> {
@@ -144,6 +147,15 @@ impl Population {
         self.sites.iter().map(|s| &s.name)
     }
 
+    pub(super) fn name(&self, index: usize) -> Option<&SiteName> {
+        self.sites.get(index).map(|site| &site.name)
+    }
+
+    /// Samples of the site `index`, held-out ones included.
+    pub(super) fn size(&self, index: usize) -> Option<usize> {
+        self.sites.get(index).map(|site| site.rows.len())
+    }
+
     /// Samples of each site, held-out ones included.
     pub fn sizes(&self) -> impl Iterator<Item = usize> {
         self.sites.iter().map(|s| s.rows.len())
@@ -152,6 +164,13 @@ impl Population {
     /// The row numbers of each site, held-out ones included.
     pub fn rows(&self) -> impl Iterator<Item = &[u32]> {
         self.sites.iter().map(|s| s.rows.as_slice())
+    }
+
+    /// The class of each row of the shared data set, and how many there are; in tasks without one class a sample, the groups
+    /// by which rules of label skew split: the first label or none, or the tenth by the first target.
+    #[must_use]
+    pub fn groups(&self) -> (Cow<'_, [u32]>, usize) {
+        groups(&self.dataset, &self.plan.task)
     }
 
     /// The shared data set.
@@ -191,36 +210,40 @@ impl Population {
         let own_test = site.own_test.clone();
         let mut data =
             SiteData::for_site(&self.plan, client, dataset, site.rows.clone(), own_test, self.pooled.as_ref())?;
+        let shift = self.plan.simulation.as_ref().and_then(|simulation| simulation.shift.as_ref());
+        if let Some((place, shift)) = site.place.zip(shift) {
+            let classes = self.plan.task.classes() as u32;
+            data = Shifts { shift, seed: self.plan.seed, sites: self.planned, classes }.apply(place, client, data)?;
+        }
         if self.hostile.flips_labels(index) {
-            data.train = data.train.with_flipped_labels(self.plan.task.outputs() as u32);
+            let last = (self.plan.task.outputs() as u32).saturating_sub(1);
+            let positions = 0..data.train.len() as u32;
+            let flipped = positions.map(|position| last.saturating_sub(data.train.group(position))).collect();
+            data.train = data.train.with_labels(flipped)?;
         }
         Ok(Arc::clone(site.data.get_or_init(|| Arc::new(data))))
     }
 
+    /// The samples of the site `index` in `round`, where they change while the run goes on.
+    pub(super) fn data_in(&self, index: usize, round: u64) -> Result<Arc<SiteData>, DataError> {
+        let data = self.data(index)?;
+        let drift = self.plan.simulation.as_ref().and_then(|simulation| simulation.drift.as_ref());
+        match drift.filter(|_| self.sites[index].place.is_some()) {
+            Some(drift) => {
+                let (classes, client) = (self.plan.task.classes() as u32, self.sites[index].name.client_id());
+                Ok(Arc::new(drifted(drift, self.plan.seed, client, classes, round, &data)?))
+            }
+            None => Ok(data),
+        }
+    }
+
+    /// When devices are there, for each profile of the plan.
+    pub(super) fn traces(&self) -> &[Trace] {
+        &self.traces
+    }
+
     pub(super) fn index(&self, name: &SiteName) -> Option<usize> {
         self.by_client.get(&name.client_id()).copied()
-    }
-}
-
-/// Groups into which a regression's samples are dealt by the size of their first target.
-const TARGET_GROUPS: usize = 10;
-
-/// The group of each sample by which the partitions of label skew deal them out, and how many groups there are: its
-/// class; its first label or none; in regression the tenth of the samples, ordered by the first target, that it is in.
-fn groups<'d>(dataset: &'d Dataset, task: &Task) -> (Cow<'d, [u32]>, usize) {
-    match dataset.targets() {
-        Targets::Classes(_) => (Cow::Borrowed(dataset.groups()), task.classes()),
-        Targets::Labels(_) => (Cow::Borrowed(dataset.groups()), task.classes() + 1),
-        Targets::Numbers(matrix) => {
-            let first = |row: &u32| matrix.row(*row as usize)[0];
-            let mut order = dataset.all_rows();
-            order.sort_by(|a, b| first(a).total_cmp(&first(b)));
-            let mut groups = vec![0; order.len()];
-            for (rank, row) in order.iter().enumerate() {
-                groups[*row as usize] = (rank * TARGET_GROUPS / order.len()) as u32;
-            }
-            (Cow::Owned(groups), TARGET_GROUPS)
-        }
     }
 }
 

@@ -7,7 +7,7 @@ use synod_client::device::DeviceChoice;
 use synod_client::train::Trainer;
 use synod_common::event::RunEvent;
 use synod_common::metrics::Metrics;
-use synod_common::plan::{Aggregate, Algorithms, Plan};
+use synod_common::plan::{Aggregate, Algorithms, Count, Plan};
 use synod_coordinator::server::NoHost;
 
 use super::driver::{Fleet, FleetOptions};
@@ -82,9 +82,14 @@ fn single(plan: &Plan) -> Plan {
     // Nothing drifts where there is one site.
     single.train.algorithm = Algorithms::default();
     single.personal = None;
-    single.round.sites_min = 1;
+    // One place has no line, is always there and never late.
+    if let Some(simulation) = &mut single.simulation {
+        simulation.profiles.clear();
+        simulation.arrival = None;
+    }
+    single.round.arrival.count = Count { min: 1, max: None };
     single.round.cohort = 0;
-    single.round.updates_min = 0;
+    single.round.updates.count = Count { min: 0, max: None };
     single
 }
 

@@ -1,8 +1,8 @@
-//! Label skew by Dirichlet draws, after NIID-Bench.
+//! Label skew by Dirichlet draws, after NIID-Bench, and the plain rule.
 //!
-//! For each class in turn, shares over the sites are drawn from Dirichlet(alpha); a site that already has its equal
-//! part `rows / clients` gets share 0, the other shares are scaled to sum to 1, and the class's rows, in random order,
-//! are cut at the running sums. When a site ends with fewer than `samples_min` rows, everything is drawn again.
+//! For each class in turn, shares over the sites are drawn from Dirichlet(alpha); in the balanced rule a site that already
+//! has its equal part `rows / clients` gets share 0 and the other shares are scaled to sum to 1; the class's rows, in random
+//! order, are cut at the running sums. When a site ends with fewer than `samples_min` rows, everything is drawn again.
 //!
 //! Choices:
 //! - Shares are drawn first and rows are shuffled once at the end. Both draws are independent, so the distribution is
@@ -13,7 +13,8 @@
 //! - Rounding never gives a row to a site that has its part: the last site that still takes rows gets the rest.
 //!
 //! Source: Li, Diao, Chen, He, "Federated Learning on Non-IID Data Silos: An Experimental Study", ICDE 2022, and the
-//! code published with it.
+//! code published with it. The plain rule is that of Hsu, Qi, Brown, "Measuring the Effects of Non-Identical Data
+//! Distribution for Federated Visual Classification", 2019, read by class as flwr-datasets does.
 
 use rand::seq::SliceRandom;
 use rand_distr::{Distribution, Gamma, Open01};
@@ -28,20 +29,31 @@ pub const DRAWS_MAX: u64 = 40_000_000;
 /// Draws spent on each larger alpha when looking for one to recommend.
 const TRIES_PER_ALPHA: u64 = 8;
 
+/// How shares are drawn.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Rule {
+    /// Concentration.
+    pub(super) alpha: f64,
+    /// Rows each site must have.
+    pub(super) samples_min: u32,
+    /// Whether a site that has its equal part gets no more.
+    pub(super) balanced: bool,
+}
+
 /// Splits `rows_of_classes[class]` over `clients` sites.
 pub(super) fn split(
-    alpha: f64,
-    samples_min: u32,
+    rule: Rule,
     clients: usize,
     mut rows_of_classes: Vec<Vec<u32>>,
     rng: &mut ChaCha12Rng,
 ) -> Result<Vec<Vec<u32>>, PartitionError> {
+    let Rule { alpha, samples_min, balanced } = rule;
     let class_sizes: Vec<usize> = rows_of_classes.iter().map(Vec::len).collect();
     let rows: usize = class_sizes.iter().sum();
     if clients.saturating_mul(samples_min as usize) > rows {
         return Err(PartitionError::TooFewRows { rows, clients, samples_min });
     }
-    let mut draw = Draw::new(clients, rows);
+    let mut draw = Draw::new(clients, if balanced { rows } else { usize::MAX });
     let (redraws, best_min) =
         match draw.until(alpha, samples_min, &class_sizes, redraws_max(clients, &class_sizes), rng) {
             Ok(start) => {
@@ -100,6 +112,7 @@ fn feasible_alpha(
 /// The buffers of a draw.
 struct Draw {
     clients: usize,
+    /// A site takes rows as long as it has fewer than this divided by the number of sites.
     rows: usize,
     sizes: Vec<usize>,
     logs: Vec<f64>,
@@ -148,7 +161,10 @@ impl Draw {
             // Shares are drawn for sites that still take rows only: the others would be scaled away.
             self.open.clear();
             self.open.extend(
-                (0_u32..).zip(&self.sizes).filter(|(_, own)| **own * self.clients < self.rows).map(|(site, _)| site),
+                (0_u32..)
+                    .zip(&self.sizes)
+                    .filter(|(_, own)| own.saturating_mul(self.clients) < self.rows)
+                    .map(|(site, _)| site),
             );
             self.logs.clear();
             self.logs.extend(self.open.iter().map(|_| log_gamma.sample(rng)));
@@ -173,13 +189,13 @@ impl Draw {
 }
 
 /// The logarithm of a Gamma(alpha, 1) draw.
-enum LogGamma {
+pub(super) enum LogGamma {
     Large(Gamma<f64>),
     Small { above: Gamma<f64>, alpha: f64 },
 }
 
 impl LogGamma {
-    fn new(alpha: f64) -> Self {
+    pub(super) fn new(alpha: f64) -> Self {
         // A plan allows 1e-4 to 1e6 only; the bounds here make the two `expect`s true for any caller.
         let alpha = if alpha.is_finite() { alpha.clamp(1e-6, 1e9) } else { 1.0 };
         if alpha < 1.0 {
@@ -190,7 +206,7 @@ impl LogGamma {
         }
     }
 
-    fn sample(&self, rng: &mut ChaCha12Rng) -> f64 {
+    pub(super) fn sample(&self, rng: &mut ChaCha12Rng) -> f64 {
         match self {
             Self::Large(gamma) => gamma.sample(rng).ln(),
             Self::Small { above, alpha } => {
@@ -214,9 +230,28 @@ mod tests {
         (labels, by_class)
     }
 
+    fn rule(alpha: f64, samples_min: u32) -> Rule {
+        Rule { alpha, samples_min, balanced: true }
+    }
+
+    #[test]
+    fn the_plain_rule_lets_sizes_differ_where_the_balanced_one_evens_them() {
+        let (labels, by_class) = classes(6000, 10);
+        let gini = |balanced| {
+            let rule = Rule { alpha: 0.3, samples_min: 1, balanced };
+            let of = |seed| {
+                let sites = split(rule, 10, by_class.clone(), &mut run_stream(seed, Purpose::Partition)).unwrap();
+                assert_eq!(sites.iter().map(Vec::len).sum::<usize>(), 6000);
+                Measures::of(&sites, &labels, 10).size_gini
+            };
+            (0..20).map(of).sum::<f64>() / 20.0
+        };
+        assert!(gini(false) > 1.2 * gini(true), "{} {}", gini(false), gini(true));
+    }
+
     fn distance(alpha: f64, clients: usize) -> f64 {
         let (labels, by_class) = classes(60_000, 10);
-        let sites = split(alpha, 1, clients, by_class, &mut run_stream(3, Purpose::Partition)).unwrap();
+        let sites = split(rule(alpha, 1), clients, by_class, &mut run_stream(3, Purpose::Partition)).unwrap();
         Measures::of(&sites, &labels, 10).label_distance
     }
 
@@ -230,7 +265,7 @@ mod tests {
     fn no_site_overflows_its_equal_part_by_more_than_one_class() {
         let (_, by_class) = classes(1000, 10);
         for seed in 0..50 {
-            let sites = split(0.1, 1, 5, by_class.clone(), &mut run_stream(seed, Purpose::Partition));
+            let sites = split(rule(0.1, 1), 5, by_class.clone(), &mut run_stream(seed, Purpose::Partition));
             if let Ok(sites) = sites {
                 assert!(sites.iter().all(|rows| rows.len() < 200 + 100));
             }
@@ -242,7 +277,7 @@ mod tests {
         // Each class goes to one site nearly surely: with as many sites as classes and no minimum above one, the rule
         // succeeds only when all classes land apart, so the largest skew is tested with few sites.
         let (_, by_class) = classes(1000, 10);
-        let sites = split(1e-4, 1, 2, by_class, &mut run_stream(1, Purpose::Partition)).unwrap();
+        let sites = split(rule(1e-4, 1), 2, by_class, &mut run_stream(1, Purpose::Partition)).unwrap();
         assert_eq!(sites.iter().map(Vec::len).sum::<usize>(), 1000);
     }
 
@@ -250,7 +285,8 @@ mod tests {
     fn thousands_of_sites_are_split_where_the_rule_can_succeed() {
         let (_, by_class) = classes(60_000, 10);
         for (alpha, samples_min, clients) in [(0.3, 10, 100), (0.5, 1, 1000), (100.0, 1, 10_000)] {
-            let sites = split(alpha, samples_min, clients, by_class.clone(), &mut run_stream(7, Purpose::Partition));
+            let sites =
+                split(rule(alpha, samples_min), clients, by_class.clone(), &mut run_stream(7, Purpose::Partition));
             let sites = sites.unwrap_or_else(|error| panic!("{error}"));
             assert!(sites.iter().all(|rows| rows.len() >= samples_min as usize));
             assert_eq!(sites.iter().map(Vec::len).sum::<usize>(), 60_000);
@@ -260,7 +296,7 @@ mod tests {
     #[test]
     fn a_rule_that_cannot_succeed_says_which_alpha_would() {
         let (_, by_class) = classes(6000, 10);
-        let error = split(0.05, 10, 500, by_class, &mut run_stream(7, Purpose::Partition)).unwrap_err();
+        let error = split(rule(0.05, 10), 500, by_class, &mut run_stream(7, Purpose::Partition)).unwrap_err();
         let PartitionError::Dirichlet { feasible_alpha: Some(alpha), redraws, .. } = error else { panic!("{error}") };
         assert!(alpha > 0.05 && redraws == 8000);
         assert!(error.to_string().contains("set alpha to"), "{error}");

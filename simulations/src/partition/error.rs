@@ -107,10 +107,112 @@ pub enum PartitionError {
         /// Sites that hold it.
         holders: usize,
     },
+    /// Sites with given sizes need more rows than there are.
+    #[error("the sites are to have {wanted} rows together, there are {rows} to train on; lower the sizes")]
+    SizesTooLarge {
+        /// Rows asked for.
+        wanted: usize,
+        /// Rows of the data.
+        rows: usize,
+    },
+    /// Sizes for another number of sites.
+    #[error("there are sizes for {sizes} sites and {clients} sites; set simulation.clients to {sizes}")]
+    SizesCount {
+        /// Sizes listed.
+        sizes: usize,
+        /// Sites asked for.
+        clients: usize,
+    },
+    /// A table of shares would not fit into memory.
+    #[error(
+        "{clients} sites with shares of {classes} classes each are more than {most} numbers; lower simulation.clients, or use \
+         the partition dirichlet"
+    )]
+    TooManyShares {
+        /// Sites asked for.
+        clients: usize,
+        /// Classes of the task.
+        classes: usize,
+        /// Most shares of all sites.
+        most: usize,
+    },
+    /// Pieces of sorted rows do not fit the rows or the sites.
+    #[error(
+        "{rows} rows do not make {pieces} pieces of {size} or more with one or more for each of {clients} sites; lower \
+         simulation.clients, per_site or size"
+    )]
+    Pieces {
+        /// Rows of the data.
+        rows: usize,
+        /// Sites asked for.
+        clients: usize,
+        /// Pieces asked for.
+        pieces: usize,
+        /// Rows of a piece at least.
+        size: usize,
+    },
+    /// A row of the table of shares has the wrong length.
+    #[error(
+        "class {class} is held by {holders} sites, `shares` has {found} numbers for it; write one for each site that holds the \
+         class, in the order of sites"
+    )]
+    Shares {
+        /// The class.
+        class: usize,
+        /// Sites that hold it.
+        holders: usize,
+        /// Numbers found.
+        found: usize,
+    },
+    /// A class has fewer rows than are given out before shares.
+    #[error("class {class} has {rows} rows, {holders} sites are to get {preassigned} each of it; lower preassigned")]
+    Preassigned {
+        /// The class.
+        class: usize,
+        /// Its rows.
+        rows: usize,
+        /// Sites that hold it.
+        holders: usize,
+        /// Rows each is to get first.
+        preassigned: usize,
+    },
+    /// A rule left a site without rows.
+    #[error("site {site} (counted from 0) got no rows; set preassigned to 1 or more, or lower simulation.clients")]
+    EmptySite {
+        /// The site's number.
+        site: usize,
+    },
+    /// Sites of the data make no whole groups.
+    #[error(
+        "{owners} sites of the data do not make whole groups of {group_size}; choose another group_size or remainder"
+    )]
+    GroupRemainder {
+        /// Sites of the data.
+        owners: usize,
+        /// Sites of one group.
+        group_size: usize,
+    },
+    /// A vertical split gives no site samples of its own.
+    #[error(
+        "the partition `vertical` splits inputs, not samples: no site could compute a loss, and there is no training for that here; \
+         `synod partition` shows and writes the split; choose another partition to train"
+    )]
+    Vertical,
+    /// Fewer inputs than are to be dealt out.
+    #[error("{wanted} inputs are to be dealt out, {inputs} are there; lower simulation.clients or the sizes")]
+    TooFewInputs {
+        /// Inputs there are.
+        inputs: usize,
+        /// Inputs asked for.
+        wanted: usize,
+    },
+    /// No number to sort by.
+    #[error("rows have no number to sort them by: this is a fault in the program, please report it")]
+    NoProperty,
     /// The data names no owners.
     #[error(
-        "the partition `natural` needs data that names its sites; give data.source.csv a site_column or one file a site, or choose \
-         another partition"
+        "this partition needs data that names its sites; give data.source.csv a site_column or one file a site, or choose another \
+         partition"
     )]
     NoOwners,
     /// Owners for another number of rows.

@@ -1,55 +1,101 @@
 //! One entrance for all rules, with the checks they share.
 
-use std::collections::BTreeSet;
-
 use rand::seq::SliceRandom;
 use synod_common::plan::Partition;
 use synod_common::random::ChaCha12Rng;
 
 use super::error::PartitionError;
-use super::{dirichlet, shards, sizes};
+use super::{continuous, dirichlet, distribution, inner_dirichlet, label_shards, owners, pathological, shards, sizes};
 
-/// Splits the rows `0..labels.len()` over sites by `rule`; every row goes to exactly one site, and the rows of a site
-/// are in ascending order.
+/// What a rule knows of the rows that it splits.
+#[derive(Clone, Copy, Debug)]
+pub struct Samples<'a> {
+    /// The class of each row, or its group in tasks without classes.
+    pub labels: &'a [u32],
+    /// How many classes there are.
+    pub classes: usize,
+    /// The site of each row where the data or a file says so, [`NOBODY`](super::NOBODY) for none.
+    pub owners: Option<&'a [u32]>,
+    /// The number of each row by which `continuous` sorts.
+    pub property: Option<&'a [f64]>,
+}
+
+/// Splits the rows `0..labels.len()` over sites by `rule`; no row goes to two sites, every row goes to one where the rule
+/// does not say otherwise, every site has a row, and the rows of a site are in ascending order.
 ///
-/// `clients` is the number of sites; with `natural` it may be 0 for as many as `owners` names. `owners` is the site of
-/// each row where the data or a file says so, and only `natural` and `file` look at it.
+/// `clients` is the number of sites; with `natural` and `grouped` it may be 0 for as many as the owners make.
 ///
 /// # Errors
 /// When rows, classes and sites do not fit the rule; the message says what to change.
 pub fn partition(
     rule: &Partition,
     clients: usize,
-    labels: &[u32],
-    classes: usize,
-    owners: Option<&[u32]>,
+    samples: Samples<'_>,
     rng: &mut ChaCha12Rng,
 ) -> Result<Vec<Vec<u32>>, PartitionError> {
+    let Samples { labels, classes, owners, property } = samples;
     let rows = labels.len();
     let count = u32::try_from(rows).map_err(|_| PartitionError::TooManyRows { rows })?;
     if let Some((row, label)) = labels.iter().enumerate().find(|(_, label)| **label as usize >= classes) {
         return Err(PartitionError::Label { row, label: *label, classes });
     }
-    if let Partition::Natural | Partition::File { .. } = rule {
-        return natural(clients, rows, owners.ok_or(PartitionError::NoOwners)?);
-    }
-    if clients == 0 {
+    let by_owner = matches!(rule, Partition::Natural | Partition::Grouped { .. } | Partition::File { .. });
+    if clients == 0 && !by_owner {
         return Err(PartitionError::NoSites);
     }
-    if rows < clients {
+    if rows < clients && !by_owner {
         return Err(PartitionError::TooFewRows { rows, clients, samples_min: 1 });
     }
+    let owners = || owners.ok_or(PartitionError::NoOwners);
+    let by_class = || rows_of_classes(labels, classes);
     match rule {
+        Partition::Natural | Partition::File { .. } => owners::natural(clients, rows, owners()?),
+        Partition::Grouped { group_size, remainder } => {
+            owners::grouped(clients, rows, owners()?, *group_size as usize, *remainder)
+        }
         Partition::Iid => Ok(cut(shuffled(count, rng), &even(rows, clients))),
         Partition::Sizes { exponent } => Ok(cut(shuffled(count, rng), &sizes::power_law(rows, clients, *exponent))),
-        Partition::Dirichlet { alpha, samples_min } => {
-            dirichlet::split(*alpha, *samples_min, clients, rows_of_classes(labels, classes), rng)
+        Partition::Linear => Ok(cut(shuffled(count, rng), &sizes::growing_power(rows, clients, 1))),
+        Partition::Square => Ok(cut(shuffled(count, rng), &sizes::growing_power(rows, clients, 2))),
+        Partition::Exponential { rate } => Ok(cut(shuffled(count, rng), &sizes::exponential(rows, clients, *rate))),
+        Partition::ExactSizes { sizes } => Ok(cut(shuffled(count, rng), &exact(sizes, clients, rows)?)),
+        Partition::Continuous { strictness, .. } => {
+            let values = property.filter(|values| values.len() == rows).ok_or(PartitionError::NoProperty)?;
+            Ok(cut(continuous::order(values, *strictness, rng), &even(rows, clients)))
         }
-        Partition::Shards { classes_per_site } => {
-            shards::split(*classes_per_site, clients, rows_of_classes(labels, classes), rng)
+        Partition::Dirichlet { alpha, samples_min, balanced } => {
+            let rule = dirichlet::Rule { alpha: *alpha, samples_min: *samples_min, balanced: *balanced };
+            dirichlet::split(rule, clients, by_class(), rng)
         }
-        Partition::Natural | Partition::File { .. } => Err(PartitionError::NoOwners),
+        Partition::InnerDirichlet { alpha, sizes } => {
+            let sizes = if sizes.is_empty() { even(rows, clients) } else { exact(sizes, clients, rows)? };
+            inner_dirichlet::split(*alpha, &sizes, by_class(), rng)
+        }
+        Partition::Shards { classes_per_site } => shards::split(*classes_per_site, clients, by_class(), rng),
+        Partition::Pathological { classes_per_site, deal } => {
+            pathological::split(*classes_per_site, *deal, clients, by_class(), rng)
+        }
+        Partition::LabelShards { per_site, size } => label_shards::split(*per_site, *size, clients, by_class(), rng),
+        Partition::Distribution { classes_per_site, preassigned, sigma, shares } => {
+            let (classes_per_site, preassigned, sigma) = (*classes_per_site, *preassigned, *sigma);
+            let table = distribution::Table { classes_per_site, preassigned, sigma, shares };
+            distribution::split(table, clients, by_class(), rng)
+        }
+        Partition::Vertical { .. } => Err(PartitionError::Vertical),
     }
+}
+
+/// The sizes a plan lists, checked against the sites and rows there are.
+fn exact(sizes: &[u32], clients: usize, rows: usize) -> Result<Vec<usize>, PartitionError> {
+    let sizes: Vec<usize> = sizes.iter().map(|size| *size as usize).collect();
+    let wanted = sizes.iter().fold(0_usize, |sum, size| sum.saturating_add(*size));
+    if sizes.len() != clients {
+        return Err(PartitionError::SizesCount { sizes: sizes.len(), clients });
+    }
+    if wanted > rows {
+        return Err(PartitionError::SizesTooLarge { wanted, rows });
+    }
+    Ok(sizes)
 }
 
 /// `rows` over `clients` as evenly as whole numbers allow, larger ones first.
@@ -85,39 +131,12 @@ fn cut(rows: Vec<u32>, sizes: &[usize]) -> Vec<Vec<u32>> {
         .collect()
 }
 
-fn natural(clients: usize, rows: usize, owners: &[u32]) -> Result<Vec<Vec<u32>>, PartitionError> {
-    if owners.len() != rows {
-        return Err(PartitionError::OwnersLength { owners: owners.len(), rows });
-    }
-    let Some(last) = owners.iter().max() else {
-        return Err(PartitionError::TooFewRows { rows, clients, samples_min: 1 });
-    };
-    let named = *last as usize + 1;
-    let sites = if clients == 0 { named } else { clients };
-    if named != sites {
-        return Err(PartitionError::OwnerCount { clients: sites, owners: named });
-    }
-    // More sites than rows leave one of them empty; seen before memory is taken for them.
-    if sites > rows {
-        let taken: BTreeSet<u32> = owners.iter().copied().collect();
-        let owner = (0_u32..).zip(&taken).find(|(i, t)| i != *t).map_or(taken.len(), |(i, _)| i as usize);
-        return Err(PartitionError::EmptyOwner { owner });
-    }
-    let mut split = vec![Vec::new(); sites];
-    for (row, owner) in (0_u32..).zip(owners) {
-        split[*owner as usize].push(row);
-    }
-    match split.iter().position(Vec::is_empty) {
-        Some(owner) => Err(PartitionError::EmptyOwner { owner }),
-        None => Ok(split),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
     use rand::RngExt;
     use synod_common::ids::Digest;
+    use synod_common::plan::{Deal, Property};
     use synod_common::random::{Purpose, run_stream};
 
     use super::super::measures::site_class_counts;
@@ -129,7 +148,9 @@ mod tests {
     }
 
     fn split(rule: &Partition, clients: usize, labels: &[u32], seed: u64) -> Result<Vec<Vec<u32>>, PartitionError> {
-        partition(rule, clients, labels, 10, None, &mut run_stream(seed, Purpose::Partition))
+        let property: Vec<f64> = labels.iter().map(|label| f64::from(*label)).collect();
+        let samples = Samples { labels, classes: 10, owners: None, property: Some(&property) };
+        partition(rule, clients, samples, &mut run_stream(seed, Purpose::Partition))
     }
 
     fn every_row_once(split: &[Vec<u32>], rows: usize) -> bool {
@@ -150,14 +171,60 @@ mod tests {
     fn rules() -> impl Strategy<Value = Partition> {
         prop_oneof![
             Just(Partition::Iid),
-            (0.05..100.0).prop_map(|alpha| Partition::Dirichlet { alpha, samples_min: 1 }),
+            (0.05..100.0).prop_map(|alpha| Partition::Dirichlet { alpha, samples_min: 1, balanced: true }),
             (1_u32..=10).prop_map(|classes_per_site| Partition::Shards { classes_per_site }),
             (0.0..4.0).prop_map(|exponent| Partition::Sizes { exponent }),
+            (0.05..100.0).prop_map(|alpha| Partition::Dirichlet { alpha, samples_min: 1, balanced: false }),
+            (0.05..100.0).prop_map(|alpha| Partition::InnerDirichlet { alpha, sizes: Vec::new() }),
+            (1_u32..4).prop_map(|per_site| Partition::LabelShards { per_site, size: 0 }),
+            Just(Partition::Linear),
+            Just(Partition::Square),
+            (0.0..4.0).prop_map(|rate| Partition::Exponential { rate }),
+            (0.0..=1.0).prop_map(|strictness| Partition::Continuous { by: Property::Target, input: None, strictness }),
+            (0_u32..3).prop_map(|preassigned| Partition::Distribution {
+                classes_per_site: 10,
+                preassigned,
+                sigma: 1.0,
+                shares: Vec::new(),
+            }),
+        ]
+    }
+
+    /// Rules that may leave rows to nobody.
+    fn rules_with_a_rest() -> impl Strategy<Value = Partition> {
+        let deals = prop_oneof![Just(Deal::Random), Just(Deal::Deterministic), Just(Deal::FirstDeterministic)];
+        prop_oneof![
+            (1_u32..=10, deals).prop_map(|(classes_per_site, deal)| Partition::Pathological { classes_per_site, deal }),
+            (0_u32..4, 1_u32..40).prop_map(|(per_site, size)| Partition::LabelShards { per_site, size }),
+            prop::collection::vec(1_u32..40, 1..20).prop_map(|sizes| Partition::ExactSizes { sizes }),
+            (0.05..10.0, prop::collection::vec(1_u32..40, 1..20))
+                .prop_map(|(alpha, sizes)| Partition::InnerDirichlet { alpha, sizes }),
         ]
     }
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(150))]
+        #[test]
+        fn no_row_has_two_owners_and_sizes_are_kept(
+            rule in rules_with_a_rest(), clients in 1_usize..20, rows in 0_usize..900, seed in 0_u64..1000,
+        ) {
+            let labels = labels(rows, 10, seed);
+            let clients = rule.listed_sizes().map_or(clients, <[u32]>::len);
+            let first = split(&rule, clients, &labels, seed);
+            prop_assert_eq!(&first, &split(&rule, clients, &labels, seed));
+            if let Ok(sites) = first {
+                let mut all: Vec<u32> = sites.concat();
+                let count = all.len();
+                all.sort_unstable();
+                all.dedup();
+                prop_assert!(all.len() == count && all.iter().all(|row| (*row as usize) < rows));
+                prop_assert!(sites.len() == clients && sites.iter().all(|s| !s.is_empty() && s.is_sorted()));
+                if let Some(sizes) = rule.listed_sizes() {
+                    prop_assert!(sites.iter().zip(sizes).all(|(rows, size)| rows.len() == *size as usize));
+                }
+            }
+        }
+
         #[test]
         fn every_row_has_one_owner_and_the_seed_decides(
             rule in rules(), clients in 1_usize..40, rows in 0_usize..1500, seed in 0_u64..1000,
@@ -176,7 +243,8 @@ mod tests {
         fn natural_sites_are_the_owners(owners in prop::collection::vec(0_u32..6, 1..60)) {
             let labels = vec![0; owners.len()];
             let mut rng = run_stream(1, Purpose::Partition);
-            match partition(&Partition::Natural, 0, &labels, 1, Some(&owners), &mut rng) {
+            let samples = Samples { labels: &labels, classes: 1, owners: Some(&owners), property: None };
+            match partition(&Partition::Natural, 0, samples, &mut rng) {
                 Ok(sites) => {
                     prop_assert!(every_row_once(&sites, owners.len()));
                     for (site, rows) in (0_u32..).zip(&sites) {
@@ -201,7 +269,7 @@ mod tests {
         let labels = labels(500, 10, 1);
         for rule in [
             Partition::Iid,
-            Partition::Dirichlet { alpha: 0.5, samples_min: 5 },
+            Partition::Dirichlet { alpha: 0.5, samples_min: 5, balanced: true },
             Partition::Shards { classes_per_site: 2 },
             Partition::Sizes { exponent: 1.0 },
         ] {
@@ -216,7 +284,7 @@ mod tests {
         let labels: Vec<u32> = (0..1000_u32).map(|row| row * 7 % 10).collect();
         let pins = [
             (Partition::Iid, "a8efc2b0"),
-            (Partition::Dirichlet { alpha: 0.3, samples_min: 10 }, "4099143f"),
+            (Partition::Dirichlet { alpha: 0.3, samples_min: 10, balanced: true }, "4099143f"),
             (Partition::Shards { classes_per_site: 2 }, "f7142a56"),
             (Partition::Sizes { exponent: 1.2 }, "cf589921"),
         ];
@@ -258,13 +326,18 @@ mod tests {
         assert!(
             text(Partition::Shards { classes_per_site: 1 }, 4, &rare).contains("class 1 has 1 rows for the 2 sites")
         );
-        assert!(text(Partition::Dirichlet { alpha: 1.0, samples_min: 30 }, 4, &hundred).contains("samples_min"));
+        assert!(
+            text(Partition::Dirichlet { alpha: 1.0, samples_min: 30, balanced: true }, 4, &hundred)
+                .contains("samples_min")
+        );
         let mut rng = run_stream(1, Purpose::Partition);
         let natural = |clients, owners: &[u32], rng: &mut ChaCha12Rng| {
-            partition(&Partition::Natural, clients, &vec![0; owners.len()], 1, Some(owners), rng).unwrap_err()
+            let labels = vec![0; owners.len()];
+            let samples = Samples { labels: &labels, classes: 1, owners: Some(owners), property: None };
+            partition(&Partition::Natural, clients, samples, rng).unwrap_err()
         };
         assert_eq!(natural(3, &[0, 1, 4], &mut rng), PartitionError::OwnerCount { clients: 3, owners: 5 });
-        assert_eq!(natural(0, &[0, u32::MAX], &mut rng), PartitionError::EmptyOwner { owner: 1 });
+        assert_eq!(natural(0, &[0, u32::MAX - 1], &mut rng), PartitionError::EmptyOwner { owner: 1 });
         assert_eq!(natural(3, &[0, 1, 1], &mut rng), PartitionError::OwnerCount { clients: 3, owners: 2 });
         assert_eq!(natural(0, &[0, 0, 2], &mut rng), PartitionError::EmptyOwner { owner: 1 });
     }

@@ -1,11 +1,37 @@
-//! Size skew: sites whose sizes follow a power law.
+//! Size skew: sites whose sizes follow a law.
+//!
+//! `linear`, `square` and `exponential` are the laws of flwr-datasets, which rounds down and gives the last site the rest;
+//! here sizes are rounded by largest remainders, and every site has a row.
 
-/// Sizes proportional to `(i + 1)^-exponent` that add up to `rows`, rounded by largest remainders, each at least 1.
-/// `rows` is at least `clients`.
+/// Sizes proportional to `(i + 1)^-exponent`; see [`falling`].
+pub(super) fn power_law(rows: usize, clients: usize, exponent: f64) -> Vec<usize> {
+    falling(rows, &(0..clients).map(|site| (site as f64 + 1.0).powf(-exponent)).collect::<Vec<_>>())
+}
+
+/// Sizes proportional to `(i + 1)^exponent`; see [`falling`].
+pub(super) fn growing_power(rows: usize, clients: usize, exponent: i32) -> Vec<usize> {
+    let weights: Vec<f64> = (0..clients).rev().map(|site| (site as f64 + 1.0).powi(exponent)).collect();
+    reversed(falling(rows, &weights))
+}
+
+/// Sizes proportional to `exp(rate i)`; see [`falling`].
+pub(super) fn exponential(rows: usize, clients: usize, rate: f64) -> Vec<usize> {
+    // From the largest down, so that no weight is beyond what a number can hold.
+    let weights: Vec<f64> = (0..clients).map(|below| (-rate * below as f64).exp()).collect();
+    reversed(falling(rows, &weights))
+}
+
+fn reversed(mut sizes: Vec<usize>) -> Vec<usize> {
+    sizes.reverse();
+    sizes
+}
+
+/// Sizes proportional to `weights`, which never grow, that add up to `rows`, rounded by largest remainders, each at least
+/// 1. `rows` is at least the number of weights.
 ///
 /// Sites whose quota is below 1 have one row, and the rest is shared out anew among the others.
-pub(super) fn power_law(rows: usize, clients: usize, exponent: f64) -> Vec<usize> {
-    let weights: Vec<f64> = (0..clients).map(|site| (site as f64 + 1.0).powf(-exponent)).collect();
+fn falling(rows: usize, weights: &[f64]) -> Vec<usize> {
+    let clients = weights.len();
     let mut total: f64 = weights.iter().sum();
     let mut large = clients;
     // Weights fall with the number of the site, so the sites below one row are the last ones.
@@ -43,7 +69,7 @@ pub(super) fn power_law(rows: usize, clients: usize, exponent: f64) -> Vec<usize
 mod tests {
     use proptest::prelude::*;
 
-    use super::power_law;
+    use super::*;
 
     #[test]
     fn sizes_follow_the_law_and_every_site_has_one_row() {
@@ -53,6 +79,16 @@ mod tests {
         assert_eq!(power_law(100, 4, 1.0), [48, 24, 16, 12]);
         assert_eq!(power_law(20, 5, 10.0), [16, 1, 1, 1, 1]);
         assert_eq!(power_law(3, 3, 2.0), [1, 1, 1]);
+    }
+
+    #[test]
+    fn growing_laws_are_hand_worked() {
+        assert_eq!(growing_power(100, 4, 1), [10, 20, 30, 40]);
+        assert_eq!(growing_power(300, 4, 2), [10, 40, 90, 160]);
+        // Shares e^0 to e^2 of 11.107: quotas 9.0, 24.5 and 66.5 of 100 rows.
+        assert_eq!(exponential(100, 3, 1.0), [9, 24, 67]);
+        assert_eq!(exponential(9, 3, 0.0), [3, 3, 3]);
+        assert_eq!(exponential(2000, 1000, 10.0).iter().sum::<usize>(), 2000);
     }
 
     proptest! {

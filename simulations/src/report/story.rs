@@ -117,6 +117,10 @@ impl Story {
                     Some(Started { plan: *plan, rounds: *rounds, strategy: strategy.clone(), parameters: *parameters });
                 self.model = Some(*model);
             }
+            RunEvent::RunResumed { .. } => {
+                // The run goes on: an earlier end of the coordinator was not that of the run.
+                self.outcome = None;
+            }
             RunEvent::SiteArrived { site, samples, class_counts } => {
                 let site = self.site(site);
                 site.samples = samples.or(site.samples);
@@ -189,6 +193,7 @@ impl Story {
                 round.ms = *ms;
                 round.close_ms = round.last_update_ms.map(|last| at_ms.saturating_sub(last));
             }
+            RunEvent::RoundExtended { .. } | RunEvent::RoundShrunk { .. } | RunEvent::UpdateLate { .. } => {}
             RunEvent::RoundRetried { round, updates: _, updates_min: _, left_out } => {
                 self.left_out(round.0, left_out);
                 self.rounds.entry(round.0).or_default().retries += 1;

@@ -134,7 +134,8 @@ fn run(plan: &Plan, clients: usize, cohort: usize, rounds: u64) -> Vec<Stamped> 
             .iter()
             .map(|site| LeftOut {
                 site: site.clone(),
-                reason: "no update within 60 s; check the site's connection, or raise round.time_max".to_owned(),
+                reason: "no update within 60 s; check the site's connection, or raise round.updates.time.max"
+                    .to_owned(),
             })
             .collect();
         push(
@@ -206,7 +207,15 @@ fn comparison() -> Vec<ComparisonRow> {
 }
 
 fn page(plan: &Plan, events: &[Stamped], comparison: &[ComparisonRow]) -> String {
-    html(&ReportInput { title: None, plan, plan_toml: &plan.to_toml(), events, comparison, site_class_counts: None })
+    html(&ReportInput {
+        title: None,
+        plan,
+        plan_toml: &plan.to_toml(),
+        events,
+        comparison,
+        targets: &[],
+        site_class_counts: None,
+    })
 }
 
 fn keep(name: &str, page: &str) {

@@ -134,7 +134,8 @@ mod tests {
             true => format!("rounds = 1\n{}", SMALL.replace("logistic", "ridge")),
             false => SMALL.to_owned(),
         };
-        let text = format!("{small}[train]\nloss_before = true\n[aggregate]\n{aggregate}\n[round]\nsites_min = 50\n");
+        let text =
+            format!("{small}[train]\nloss_before = true\n[aggregate]\n{aggregate}\n[round]\narrival.count.min = 50\n");
         Plan::read(&text, &AnyLoss).unwrap_or_else(|e| panic!("{aggregate}: {e}"))
     }
 
@@ -198,7 +199,7 @@ mod tests {
         assert!(with("[train]\noptimiser = \"adam\"\n[aggregate]\nstrategy = \"fednova\"").message.contains("sgd"));
         let q = "[aggregate]\nstrategy = \"qfedavg\"\n";
         assert!(with(q).help.unwrap().contains("train.loss_before = true"));
-        let few = with("[aggregate]\nstrategy = { bulyan = { hostile = 2 } }\n[round]\nupdates_min = 10");
+        let few = with("[aggregate]\nstrategy = { bulyan = { hostile = 2 } }\n[round]\nupdates.count.min = 10");
         assert!(few.message.contains("needs 11 updates"), "{}", few.message);
         assert!(
             with(&format!("{q}[train]\nloss_before = true\noptimiser = {{ sgd = {{ lr = 0.0 }} }}"))

@@ -24,7 +24,7 @@ use synod_common::plan::Plan;
 use synod_common::state::{State, StateError};
 use synod_common::update::Buffer;
 
-use crate::aggregate::{AggregateError, Screened, clip_norm};
+use crate::aggregate::{AggregateError, Screened, clip_norm, scale};
 use combine::Closing;
 pub(super) use drift::CONTROL;
 use drift::Drift;
@@ -60,6 +60,8 @@ pub struct Contribution {
     pub steps: u64,
     /// Loss of the received model at the site, at least 0.
     pub loss_before: Option<f64>,
+    /// How many rounds older than the round's model the model is that it was trained from.
+    pub age: u64,
 }
 
 /// The step of a round.
@@ -84,7 +86,7 @@ pub struct Aggregator {
     intake: Intake,
     drift: Drift,
     /// In the order of the client ids, like everything that is held.
-    counted: BTreeMap<ClientId, Counted>,
+    counted: BTreeMap<(ClientId, u64), Counted>,
 }
 
 /// What is kept of an update that counts, besides its values.
@@ -118,10 +120,11 @@ impl Aggregator {
     }
 
     /// Takes the update of `client`, which `screened` is the screening of, and where the plan has SCAFFOLD the change of its
-    /// control variate. A client is taken once; the caller sees to that.
+    /// control variate. A client is taken once at each age; the caller sees to that. The delta of an update of an older model
+    /// is taken times the weight that the plan gives its age.
     ///
     /// # Errors
-    /// When the arithmetic refuses the update; the aggregator is then as it was.
+    /// When the arithmetic refuses the update, or it is too old; the aggregator is then as it was.
     pub fn push(
         &mut self,
         client: ClientId,
@@ -133,11 +136,15 @@ impl Aggregator {
         if let Some(norm_max) = self.plan.aggregate.clip_norm {
             screened = clip_norm(&mut delta, screened, norm_max)?;
         }
+        let weight = self.plan.round.weight_at(contribution.age).ok_or(AggregateError::Coefficient(0))?;
+        if weight < 1.0 {
+            screened = scale(&mut delta, weight)?;
+        }
         self.intake.push(client, contribution.samples, delta, screened)?;
         if let Some((change, screened)) = control {
             self.drift.push(change, screened)?;
         }
-        self.counted.insert(client, Counted { contribution, norm_squared: screened.norm_squared });
+        self.counted.insert((client, contribution.age), Counted { contribution, norm_squared: screened.norm_squared });
         Ok(())
     }
 

@@ -14,7 +14,7 @@ type Sent = (u32, u64, f64, Vec<f32>);
 fn plan(aggregate: &str) -> Arc<Plan> {
     let text = format!(
         "model = \"logistic\"\n[task.classification]\nclasses = 2\n[data]\nsource = \"digits\"\n\
-         [train]\nloss_before = true\n[train.optimiser.sgd]\nlr = 0.5\n[round]\nsites_min = 50\n[aggregate]\n{aggregate}"
+         [train]\nloss_before = true\n[train.optimiser.sgd]\nlr = 0.5\n[round]\narrival.count.min = 50\n[aggregate]\n{aggregate}"
     );
     Arc::new(Plan::read(&text, &AnyLoss).unwrap_or_else(|e| panic!("{aggregate}: {e}")))
 }
@@ -42,8 +42,12 @@ fn round(
     let mut aggregator = Aggregator::new(plan, RoundId(5), layout, sent.len(), POPULATION)?;
     for i in order {
         let (samples, steps, loss, delta) = &sent[*i];
-        let contribution =
-            Contribution { samples: NonZeroU32::new(*samples).unwrap(), steps: *steps, loss_before: Some(*loss) };
+        let contribution = Contribution {
+            samples: NonZeroU32::new(*samples).unwrap(),
+            steps: *steps,
+            loss_before: Some(*loss),
+            age: 0,
+        };
         let id = SiteName::new(&format!("site-{i}")).unwrap().client_id();
         aggregator.push(id, contribution, delta.clone().into(), screen(delta)?, None)?;
     }
