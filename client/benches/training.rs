@@ -84,8 +84,8 @@ fn training(criterion: &mut Criterion) {
                         } else {
                             let watch = &mut |_| ControlFlow::Continue(());
                             let (round, client) = (RoundId(1), ClientId([1; 16]));
-                            let (model, control, state) = (&global, None, &nothing);
-                            let task = Assignment { round, client, model, control, state };
+                            let (model, extra, state) = (&global, None, &nothing);
+                            let task = Assignment { round, client, model, extra, state };
                             trainer.train(&task, &site, &mut delta, watch).expect("training");
                         }
                     });

@@ -14,15 +14,15 @@ use crate::train::{Assignment, StepReport, TrainError, Trainer, Watch};
 /// Reads a monotonic clock, in milliseconds; the core never does so itself.
 pub type Clock = fn() -> u64;
 
-/// What the coordinator asks a site to train.
+/// What the coordinator asks a site to train or to measure.
 #[derive(Clone, Copy, Debug)]
 pub struct Order<'a> {
     /// The round.
     pub round: RoundId,
     /// The model to begin with, `[layout.len()]`.
     pub model: &'a [f32],
-    /// SCAFFOLD's control variate, `[layout.len()]`; there where the plan has SCAFFOLD.
-    pub control: Option<&'a [f32]>,
+    /// What came beside the model, where the plan has it: see [`Extras`](synod_common::extra::Extras).
+    pub extra: Option<&'a [f32]>,
 }
 
 /// A site with everything it needs to answer tasks.
@@ -81,8 +81,8 @@ impl Work {
         watch: &mut Watch<'_>,
     ) -> Result<(Update, State), TrainError> {
         let started = clock();
-        let Order { round, model, control } = order;
-        let task = Assignment { round, client: self.client, model, control, state };
+        let round = order.round;
+        let task = self.assignment(order, state);
         let trained = self.trainer.train_keeping(&task, &self.data, &mut delta, watch)?;
         let header = UpdateHeader {
             round,
@@ -96,16 +96,20 @@ impl Work {
             after: trained.after,
             train_ms: clock().saturating_sub(started),
         };
-        Ok((Update { header, delta, control: trained.control.map(Buffer::from) }, trained.state))
+        Ok((Update { header, delta, extra: trained.extra.map(Buffer::from) }, trained.state))
     }
 
-    /// Measures what the site answers with the committed `model` of `round` and what it kept of its last round, on the
-    /// held-out samples; `None` where nothing is held out.
+    /// Measures what the site answers with a committed model and what it kept of its last round, on the held-out samples;
+    /// `None` where nothing is held out.
     ///
     /// # Errors
     /// See [`Trainer::evaluate_at_site`].
-    pub fn evaluate(&self, round: RoundId, model: &[f32], state: &State) -> Result<Option<Metrics>, TrainError> {
-        let task = Assignment { round, client: self.client, model, control: None, state };
-        self.trainer.evaluate_at_site(&task, &self.data)
+    pub fn evaluate(&self, order: Order<'_>, state: &State) -> Result<Option<Metrics>, TrainError> {
+        self.trainer.evaluate_at_site(&self.assignment(order, state), &self.data)
+    }
+
+    fn assignment<'a>(&self, order: Order<'a>, state: &'a State) -> Assignment<'a> {
+        let Order { round, model, extra } = order;
+        Assignment { round, client: self.client, model, extra, state }
     }
 }

@@ -76,6 +76,17 @@ pub enum LayoutError {
     TooLarge,
 }
 
+/// The last layer of a classifier: its linear layer, which turns features into one output a class.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// Where it is in the flat model: the weight, and the bias after it.
+    pub range: std::ops::Range<usize>,
+    /// Values it reads.
+    pub features: usize,
+    /// Outputs it gives.
+    pub classes: usize,
+}
+
 impl Layout {
     /// Checks `blocks` and computes where each begins.
     ///
@@ -126,6 +137,18 @@ impl Layout {
     /// Each block with its range in the flat buffer.
     pub fn ranges(&self) -> impl Iterator<Item = (&BlockSpec, std::ops::Range<usize>)> {
         self.blocks.iter().zip(&self.offsets).map(|(block, start)| (block, *start..*start + block.elements()))
+    }
+
+    /// The last layer: the blocks at the end whose names differ only after their last dot, of which the first is the
+    /// weight `[features, classes]`. `None` where the model does not end so.
+    #[must_use]
+    pub fn head(&self) -> Option<Head> {
+        let layer = |block: &BlockSpec| block.name.rsplit_once('.').map(|(layer, _)| layer.to_owned());
+        let last = layer(self.blocks.last()?)?;
+        let (weight, range) = self.ranges().find(|(block, _)| layer(block).as_ref() == Some(&last))?;
+        let &[features, classes] = weight.shape.as_slice() else { return None };
+        let rest = self.len - range.end;
+        (rest == 0 || rest == classes).then_some(Head { range: range.start..self.len, features, classes })
     }
 
     /// The digest of names, shapes and kinds.
@@ -215,5 +238,26 @@ mod tests {
         let mut other = values;
         other[5] = 5.000_001;
         assert_ne!(a.model_digest(&values), a.model_digest(&other));
+    }
+
+    #[test]
+    fn the_head_is_the_last_layer() {
+        let block = |name: &str, shape: &[usize]| BlockSpec {
+            name: name.to_owned(),
+            shape: shape.to_vec(),
+            kind: BlockKind::Parameter,
+        };
+        let of = |blocks| Layout::new(blocks).unwrap().head();
+        let body = || vec![block("layers.0.weight", &[5, 3]), block("layers.0.bias", &[3])];
+        let mut whole = body();
+        whole.extend([block("layers.1.weight", &[3, 2]), block("layers.1.bias", &[2])]);
+        assert_eq!(of(whole), Some(Head { range: 18..26, features: 3, classes: 2 }));
+        let mut bare = body();
+        bare.push(block("out.weight", &[3, 2]));
+        assert_eq!(of(bare), Some(Head { range: 18..24, features: 3, classes: 2 }));
+        let mut images = body();
+        images.push(block("conv.weight", &[3, 2, 5, 5]));
+        assert_eq!(of(images), None);
+        assert_eq!(of(vec![block("sums", &[4])]), None);
     }
 }

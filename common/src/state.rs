@@ -15,8 +15,8 @@ use std::collections::BTreeMap;
 
 use crate::ids::Digest;
 
-/// Most numbers and most vectors of one state: methods have a handful.
-pub const STATE_ENTRIES_MAX: usize = 256;
+/// Most numbers and most vectors of one state: methods have a handful, and FedPAC a vector for each site.
+pub const STATE_ENTRIES_MAX: usize = 16_384;
 /// Longest name, in bytes.
 pub const STATE_NAME_BYTES_MAX: usize = 64;
 

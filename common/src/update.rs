@@ -42,8 +42,8 @@ pub struct Update {
     pub header: UpdateHeader,
     /// Local minus global, `[layout.len()]`.
     pub delta: Buffer,
-    /// The change of the site's control variate, `[layout.len()]`; there where the plan has SCAFFOLD.
-    pub control: Option<Buffer>,
+    /// What goes up beside the delta, where the plan has it: see [`Extras`](crate::extra::Extras).
+    pub extra: Option<Buffer>,
 }
 
 /// A parameter-sized buffer that goes back to its pool when dropped. A fresh buffer of 44 MB costs six times more than
@@ -80,6 +80,12 @@ impl BufferPool {
         let reused = self.shelf.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let values = reused.unwrap_or_else(|| vec![0.0; self.len]);
         Buffer { values, pool: Some(Arc::clone(&self.shelf)) }
+    }
+
+    /// A buffer of `len` values: one of the pool's where they have this length, else a fresh one of zeros.
+    #[must_use]
+    pub fn take_of(&self, len: usize) -> Buffer {
+        if len == self.len { self.take() } else { Buffer::from(vec![0.0; len]) }
     }
 
     /// Length of its buffers, in values.

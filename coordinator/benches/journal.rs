@@ -61,7 +61,7 @@ fn update(setup: &Setup, which: usize) -> Update {
     };
     let mut delta = setup.pool.take();
     delta.iter_mut().zip(0_u32..).for_each(|(v, i)| *v = (i as f32).mul_add(1e-12, which as f32 * 1e-4));
-    Update { header, delta, control: None }
+    Update { header, delta, extra: None }
 }
 
 /// Milliseconds of `work`.

@@ -7,11 +7,12 @@
 #   plans/study/study.sh reference DATA OUT    FedAvg against the reference runs beside the partitions
 #   plans/study/study.sh niid      DATA OUT    the methods of NIID-Bench's table, shortened
 #
-# DATA holds fashion-mnist/, mnist/ and partitions/. SEEDS (default "1 2 3") and SYNOD (default target/release/synod) are
-# taken from the environment. Prints rows: setting, round, one accuracy a seed, their mean and standard deviation.
+# DATA holds fashion-mnist/, mnist/ and partitions/. SEEDS (default "1 2 3"), SYNOD (default target/release/synod), THREADS
+# (default 1) and PARTS (the partitions of niid) are taken from the environment. Prints rows: setting, round, one accuracy a
+# seed, their mean and standard deviation.
 set -euo pipefail
 study=${1:?conflict, attacks, reference or niid} data=${2:?folder with the data sets} out=${3:?folder for the runs}
-seeds=${SEEDS:-1 2 3} synod=${SYNOD:-target/release/synod}
+seeds=${SEEDS:-1 2 3} synod=${SYNOD:-target/release/synod} threads=${THREADS:-1}
 mkdir -p "$out"
 
 # plan DATASET PARTITION-LINES ROUNDS REST: the plan's text.
@@ -47,7 +48,7 @@ row() {
     [ -e "$folder/report.html" ] && continue
     rm -rf "$folder"
     plan "$2" "$3" "$4" "$6" > "$out/plan.toml"
-    "$synod" --quiet simulate "$out/plan.toml" --data "$data" --seed "$seed" --out "$folder" > "$out/log" 2>&1 ||
+    "$synod" --quiet simulate "$out/plan.toml" --data "$data" --seed "$seed" --threads "$threads" --out "$folder" > "$out/log" 2>&1 ||
       { echo "| $name | $(grep -m1 . "$out/log") |"; return; }
   done
   for checkpoint in $5; do
@@ -136,7 +137,7 @@ $sgd"
 }
 
 niid() {
-  for part in dir0.5 c2; do
+  for part in ${PARTS:-iid dir0.5 c2 c1}; do
     of() { row "$part $1" fashion-mnist "$(files fashion-mnist $part)" 10 10:1 "[model.lenet]
 [train]
 epochs = 2

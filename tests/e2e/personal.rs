@@ -16,7 +16,7 @@ fn of_sites(run: &Path) -> BTreeMap<String, serde_json::Value> {
 #[test]
 fn a_networked_run_ends_with_the_personal_models_of_the_simulated_one() {
     const SITES: [&str; 2] = ["site-0", "site-1"];
-    for personal in ["[personal.fedrep]\nhead_epochs = 1\n", "[personal.apfl]\nadapt = true\n"] {
+    for personal in ["[personal.fedrep]\nhead_epochs = 1\n", "[personal.fedpac]\n", "[personal.apfl]\nadapt = true\n"] {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path();
         let keys = Keys::new(&root.join("keys"), &SITES);

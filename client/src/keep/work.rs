@@ -175,7 +175,7 @@ impl WorkFolder {
 
 /// The vectors of an update, in the order in which they travel.
 pub(crate) fn vectors(update: &Update) -> impl Iterator<Item = &[f32]> {
-    std::iter::once(&*update.delta).chain(update.control.as_deref())
+    std::iter::once(&*update.delta).chain(update.extra.as_deref())
 }
 
 fn read_update(body: &[u8], values_max: usize) -> Option<Update> {
@@ -195,8 +195,8 @@ fn read_update(body: &[u8], values_max: usize) -> Option<Update> {
         rest = after;
     }
     let mut vectors = vectors.into_iter();
-    let (delta, control) = (vectors.next()?, vectors.next());
-    (rest.is_empty() && vectors.next().is_none()).then_some(Update { header, delta, control })
+    let (delta, extra) = (vectors.next()?, vectors.next());
+    (rest.is_empty() && vectors.next().is_none()).then_some(Update { header, delta, extra })
 }
 
 #[cfg(test)]
@@ -209,7 +209,7 @@ mod tests {
         JobKey { round: RoundId(round), model: Digest([3; 32]) }
     }
 
-    fn update(round: u64, control: Option<Vec<f32>>) -> Update {
+    fn update(round: u64, extra: Option<Vec<f32>>) -> Update {
         let header = UpdateHeader {
             round: RoundId(round),
             plan: Digest([1; 32]),
@@ -222,7 +222,7 @@ mod tests {
             after: None,
             train_ms: 7,
         };
-        Update { header, delta: Buffer::from(vec![1.5, -2.0]), control: control.map(Buffer::from) }
+        Update { header, delta: Buffer::from(vec![1.5, -2.0]), extra: extra.map(Buffer::from) }
     }
 
     fn folder(root: &Path) -> WorkFolder {
@@ -238,12 +238,12 @@ mod tests {
         progress.set_vector("model", vec![0.5, 0.25]);
         folder.save_progress(key(3), &progress).unwrap();
         assert_eq!(folder.progress().unwrap(), Some((key(3), progress)));
-        for control in [None, Some(vec![0.125, 8.0])] {
-            let kept = update(3, control);
+        for extra in [None, Some(vec![0.125, 8.0])] {
+            let kept = update(3, extra);
             folder.save_update(key(3), &kept).unwrap();
             let (found, read) = folder.update().unwrap().unwrap();
             assert_eq!((found, &read.header, &*read.delta), (key(3), &kept.header, &*kept.delta));
-            assert_eq!(read.control.as_deref(), kept.control.as_deref());
+            assert_eq!(read.extra.as_deref(), kept.extra.as_deref());
         }
         assert_eq!(folder.progress().unwrap(), None, "a finished training needs none");
         folder.forget();

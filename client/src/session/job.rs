@@ -26,7 +26,7 @@ const LAST_COUNTED: &str = "last_counted";
 pub(super) struct JobOrder {
     pub(super) key: JobKey,
     pub(super) model: Buffer,
-    pub(super) control: Option<Buffer>,
+    pub(super) extra: Option<Buffer>,
     pub(super) last_counted: RoundId,
 }
 
@@ -95,7 +95,7 @@ impl Job {
                         let keep_every = u64::try_from(keep_every.as_millis()).unwrap_or(u64::MAX);
                         train(&prepared, begin, order, keep_every, &events, &flag)
                     }
-                    TaskKind::Evaluate => evaluate(&prepared, &order, &events),
+                    TaskKind::Evaluate => evaluate(&prepared, order, &events),
                 }),
                 Err(error) => Err(format!("no thread for training: {error}")),
             };
@@ -114,7 +114,7 @@ fn train(
     cancelled: &AtomicBool,
 ) -> Result<JobEvent, String> {
     let state = kept_state(prepared, &order, events);
-    let JobOrder { key, model, control, last_counted } = order;
+    let JobOrder { key, model, extra, last_counted } = order;
     let mut report = |r: StepReport| {
         let progress = Progress { round: key.round, step: r.step, steps: r.steps, loss: r.loss };
         let _ = events.send(JobEvent::Progress(key, progress));
@@ -123,7 +123,7 @@ fn train(
     let keeper = &prepared.keeper;
     let mut progress = JobProgress { key, last_counted, keeper, begin, keep_every, events, kept_at: clock() };
     let mut watch = Watch { report: &mut report, progress: Some(&mut progress) };
-    let order = Order { round: key.round, model: &model, control: control.as_deref() };
+    let order = Order { round: key.round, model: &model, extra: extra.as_deref() };
     let trained = prepared.work.train_keeping(order, &state, prepared.pool.take(), clock, &mut watch);
     let (update, state) = trained.map_err(|error| error.to_string())?;
     if let Some(states) = &prepared.states {
@@ -133,9 +133,10 @@ fn train(
     Ok(JobEvent::Trained(key, Box::new(update)))
 }
 
-fn evaluate(prepared: &Prepared, order: &JobOrder, events: &Events) -> Result<JobEvent, String> {
-    let state = kept_state(prepared, order, events);
-    let metrics = prepared.work.evaluate(order.key.round, &order.model, &state).map_err(|error| error.to_string())?;
+fn evaluate(prepared: &Prepared, order: JobOrder, events: &Events) -> Result<JobEvent, String> {
+    let state = kept_state(prepared, &order, events);
+    let asked = Order { round: order.key.round, model: &order.model, extra: order.extra.as_deref() };
+    let metrics = prepared.work.evaluate(asked, &state).map_err(|error| error.to_string())?;
     Ok(JobEvent::Measured(order.key, metrics))
 }
 

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use quinn::{Connection, Endpoint, RecvStream, SendStream};
+use synod_common::extra::Extras;
 use synod_common::ids::RoundId;
 use synod_common::wire::{Declined, Evaluated, Finished, Hello, Progress, Ready, Task, TaskKind, Welcome, shorten};
 use synod_transport::{
@@ -259,12 +260,12 @@ async fn take_tasks(connection: &Connection, prepared: &Prepared, out: &mpsc::Se
 async fn take_task(stream: &mut RecvStream, prepared: &Prepared) -> Result<LineEvent, StreamError> {
     let task: Task = receive(stream).await?;
     let mut model = prepared.pool.take();
-    let has_control = prepared.plan.train.algorithm.has_control() && task.kind == TaskKind::Train;
-    let mut control = has_control.then(|| prepared.pool.take());
+    let extras = Extras::new(&prepared.plan, prepared.work.trainer.layout());
+    let mut extra = extras.of_task(task.kind).map(|values| prepared.pool.take_of(values));
     let transfer = async {
         receive_values(stream, &mut model).await?;
-        match &mut control {
-            Some(control) => receive_values(stream, control).await,
+        match &mut extra {
+            Some(extra) => receive_values(stream, extra).await,
             None => Ok(()),
         }
     };
@@ -277,6 +278,6 @@ async fn take_task(stream: &mut RecvStream, prepared: &Prepared) -> Result<LineE
         return Ok(LineEvent::BadTask { round: task.round, reason });
     }
     let key = JobKey { round: task.round, model: task.model };
-    let order = JobOrder { key, model, control, last_counted: task.last_counted };
+    let order = JobOrder { key, model, extra, last_counted: task.last_counted };
     Ok(LineEvent::Task { order, kind: task.kind, time_left_ms: task.time_left_ms })
 }

@@ -63,7 +63,7 @@ fn train(train: &str, control: Option<&[f32]>, state: &State) -> (Trained, Vec<f
     let plan = plan(train);
     let trainer = Trainer::new(Arc::new(plan.clone()), &DeviceChoice::Cpu).unwrap();
     let (model, mut delta) = (global(), vec![0.0; PARAMETERS]);
-    let task = Assignment { round: ROUND, client: CLIENT, model: &model, control, state };
+    let task = Assignment { round: ROUND, client: CLIENT, model: &model, extra: control, state };
     let trained = trainer.train(&task, &site(&plan), &mut delta, &mut |_| ControlFlow::Continue(())).unwrap();
     (trained, delta)
 }
@@ -238,7 +238,7 @@ fn scaffold_equals_algorithm_1() {
     let offset: Vec<f64> = c.iter().zip(&own).map(|(c, own)| f64::from(*c) - f64::from(*own)).collect();
     let expected = oracle(&Added::default(), &offset);
     assert_near("scaffold", &delta, &expected);
-    let (change, after) = (trained.control.unwrap(), trained.state);
+    let (change, after) = (trained.extra.unwrap(), trained.state);
     for i in 0..PARAMETERS {
         // c_i - c + (x - y) / (K eta), less c_i.
         let moved = -f64::from(c[i]) - expected[i] / (3.0 * LR);
@@ -261,7 +261,7 @@ fn feddyn_equals_algorithm_1() {
     for (i, found) in after.vector("feddyn.gradient").unwrap().iter().enumerate() {
         assert!((f64::from(*found) - (f64::from(before[i]) - 0.2 * expected[i])).abs() < 2e-5, "{i}");
     }
-    assert!(trained.control.is_none(), "the coordinator has all it needs in the delta");
+    assert!(trained.extra.is_none(), "the coordinator has all it needs in the delta");
 }
 
 /// A strength of 0, a first round and a norm that nothing reaches are FedAvg to the bit.
@@ -293,7 +293,7 @@ fn scaffold_without_its_control_variate_is_an_error() {
     let plan = plan("algorithm = { scaffold = {} }");
     let trainer = Trainer::new(Arc::new(plan.clone()), &DeviceChoice::Cpu).unwrap();
     let (model, state, mut delta) = (global(), State::default(), vec![0.0; PARAMETERS]);
-    let task = Assignment { round: ROUND, client: CLIENT, model: &model, control: None, state: &state };
+    let task = Assignment { round: ROUND, client: CLIENT, model: &model, extra: None, state: &state };
     let result = trainer.train(&task, &site(&plan), &mut delta, &mut |_| ControlFlow::Continue(()));
     assert!(matches!(result, Err(TrainError::State { name: "control", found: 0, .. })), "{result:?}");
 }

@@ -114,7 +114,7 @@ impl Engine for BurnEngine {
             engine: self,
             network: Some(network(start.model)?),
             fedsam: algorithms.fedsam.filter(|fedsam| fedsam.rho != 0.0),
-            terms: Terms::new(algorithms, &self.blueprint, received, memory.previous, start.class_counts, plain)?,
+            terms: Terms::new(algorithms, &self.blueprint, received, memory.previous, start, plain)?,
             correction: Correction::new(algorithms.pull(), memory.offset(), received, plain),
             stepper: Stepper::new(self.optimiser),
             frozen: Vec::new(),
@@ -219,7 +219,7 @@ impl Learner for BurnLearner<'_> {
         self.step_companion(&inputs, &targets, views, lr, memory.as_ref())?;
         if let Some(fedsam) = self.fedsam {
             // What a loss remembers is of the model itself, not of its worst neighbour.
-            let worst = ascend(self.network().clone(), &gradients, fedsam.rho);
+            let worst = ascend(self.network().clone(), &gradients, &fedsam);
             let mut scratch = memory.as_ref().map(Memory::to_scratch);
             let mut memory = scratch.as_mut().map(Scratch::memory);
             gradients = self.differentiate(&worst, &inputs, &targets, views, memory.as_mut())?.1;
@@ -276,6 +276,10 @@ struct BurnPredictor<'a> {
 impl Predictor for BurnPredictor<'_> {
     fn outputs(&self, batch: &mut Batch) -> Result<Vec<f32>, TrainError> {
         read(self.network.forward(self.engine.inputs(batch)))
+    }
+
+    fn features(&self, batch: &mut Batch) -> Result<Vec<f32>, TrainError> {
+        read(self.network.features(self.engine.inputs(batch)))
     }
 }
 

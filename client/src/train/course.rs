@@ -1,5 +1,6 @@
 //! The steps of one training, whoever it is for.
 
+use synod_common::extra::Guide;
 use synod_common::plan::Task;
 use synod_common::random::{Purpose, stream};
 use synod_common::state::State;
@@ -50,6 +51,8 @@ pub(super) struct Course<'a> {
     /// The model to begin with, `[layout.len()]`.
     pub(super) start: &'a [f32],
     pub(super) accompanied: Option<Accompanied<'a>>,
+    /// FedPAC's centroids and the strength of the pull to them.
+    pub(super) aligned: Option<(Guide<'a>, f64)>,
     /// One after the other; at least one step in all.
     pub(super) phases: &'a [Phase],
     pub(super) lr: f64,
@@ -97,7 +100,8 @@ impl Trainer {
             Some(_) => share.class_counts(self.plan.task.outputs()),
             None => Vec::new(),
         };
-        let start = Start { model: course.start, accompanied: course.accompanied, class_counts: &class_counts };
+        let Course { start, accompanied, aligned, .. } = *course;
+        let start = Start { model: start, accompanied, aligned, class_counts: &class_counts };
         let mut learner = self.engine.learner(memory, &start)?;
         let mut state =
             loss_memory::restore(&self.loss, memory.algorithms(), share, self.plan.task.classes(), task.state)?;

@@ -2,6 +2,7 @@
 //!
 //! Today burn does, on any device. A step written by hand for a fixed small model takes the same place.
 
+use synod_common::extra::Guide;
 use synod_common::state::State;
 use synod_losses::Memory;
 
@@ -26,6 +27,8 @@ pub(super) struct Start<'a> {
     pub(super) model: &'a [f32],
     /// A second one that trains along.
     pub(super) accompanied: Option<Accompanied<'a>>,
+    /// FedPAC's centroids and the strength of the pull to them.
+    pub(super) aligned: Option<(Guide<'a>, f64)>,
     /// Training samples of each class at the site, where an algorithm asks for them.
     pub(super) class_counts: &'a [u64],
 }
@@ -79,4 +82,7 @@ pub(super) trait Learner {
 pub(super) trait Predictor {
     /// Outputs `[samples, outputs of the model]` for a batch that is not empty. Waits for the device.
     fn outputs(&self, batch: &mut Batch) -> Result<Vec<f32>, TrainError>;
+
+    /// What the last layer reads, `[samples, features]`, likewise.
+    fn features(&self, batch: &mut Batch) -> Result<Vec<f32>, TrainError>;
 }

@@ -67,13 +67,13 @@ impl Site {
         let data = SiteData::for_site(&plan, CLIENT, loaded.train, (0..SAMPLES).collect(), None, None).unwrap();
         let trainer = Trainer::new(Arc::new(plan.clone()), &DeviceChoice::Cpu).unwrap();
         let model = trainer.initial();
-        let control = plan.train.algorithm.has_control().then(|| model.iter().map(|v| v * 0.01).collect());
+        let control = plan.train.algorithm.scaffold.is_some().then(|| model.iter().map(|v| v * 0.01).collect());
         Self { trainer, data, model, control }
     }
 
     fn train(&self, round: u64, state: &State, keep: &mut Keep) -> (Trained, Vec<f32>) {
         let control = self.control.as_deref();
-        let task = Assignment { round: RoundId(round), client: CLIENT, model: &self.model, control, state };
+        let task = Assignment { round: RoundId(round), client: CLIENT, model: &self.model, extra: control, state };
         let mut delta = vec![f32::NAN; self.model.len()];
         let mut report = |_| ControlFlow::Continue(());
         let mut watch = Watch { report: &mut report, progress: Some(keep) };
@@ -96,7 +96,7 @@ fn goes_on_to_the_same_bits(name: &str, model: &str, personal: &str, train: &str
             round: RoundId(2),
             client: CLIENT,
             model: &site.model,
-            control: site.control.as_deref(),
+            extra: site.control.as_deref(),
             state: &first.state,
         };
         let mut delta = vec![f32::NAN; site.model.len()];

@@ -22,7 +22,7 @@ const ROUND: RoundId = RoundId(1);
 /// Training on `model` in the first round of a site that keeps nothing.
 pub(super) fn task(model: &[f32]) -> Assignment<'_> {
     static NOTHING: LazyLock<State> = LazyLock::new(State::default);
-    Assignment { round: ROUND, client: CLIENT, model, control: None, state: &NOTHING }
+    Assignment { round: ROUND, client: CLIENT, model, extra: None, state: &NOTHING }
 }
 
 pub(super) fn plan(model: &str, train: &str) -> Plan {

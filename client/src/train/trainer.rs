@@ -50,8 +50,8 @@ pub struct Assignment<'a> {
     pub client: ClientId,
     /// The received model, `[layout.len()]`.
     pub model: &'a [f32],
-    /// SCAFFOLD's control variate of the coordinator, `[layout.len()]`; only there where the plan has SCAFFOLD.
-    pub control: Option<&'a [f32]>,
+    /// What came beside the model, where the plan has it: see [`Extras`](synod_common::extra::Extras).
+    pub extra: Option<&'a [f32]>,
     /// What the site kept of its last round; empty in its first.
     pub state: &'a State,
 }
@@ -85,8 +85,8 @@ pub struct Trained {
     pub after: Option<Metrics>,
     /// What the site keeps for its next round, if this update counts.
     pub state: State,
-    /// The change of the site's control variate, `[layout.len()]`; there where the plan has SCAFFOLD.
-    pub control: Option<Vec<f32>>,
+    /// What goes up beside the delta, where the plan has it: see [`Extras`](synod_common::extra::Extras).
+    pub extra: Option<Vec<f32>>,
 }
 
 impl std::fmt::Debug for Trainer {
@@ -183,7 +183,8 @@ impl Trainer {
         if delta.len() != received.len() {
             return Err(TrainError::Buffer { expected: received.len(), found: delta.len() });
         }
-        let start = self.personal.start(received, task.state)?;
+        let aligned = self.personal.aligned(task)?;
+        let start = self.personal.start(task)?;
         // To the algorithms, the blocks that stay at the site are as good as received.
         let begun = Assignment { model: &start, ..*task };
         let memory = SiteMemory::new(&train.algorithm, &begun)?;
@@ -207,20 +208,22 @@ impl Trainer {
         let mut own = accompanied.map(|with| (with.own.to_vec(), with.alpha));
         let mut local = self.personal.local_values(&start);
         let mut of_loss = None;
+        let mixed = self.personal.mixed();
+        let needed = measured || mixed.is_some();
         let trained;
         if let Some(form) = self.blueprint.closed_form() {
             self.sum_up(form, &site.train, delta)?;
             trained = measured.then(|| delta.to_vec());
         } else if course::steps(&phases) == 0 {
-            trained = measured.then(|| start.to_vec());
+            trained = needed.then(|| start.to_vec());
             delta.fill(0.0);
         } else {
-            let course = Course { start: &start, accompanied, phases: &phases, lr, purpose: Purpose::Shuffle };
+            let course = Course { start: &start, accompanied, aligned, phases: &phases, lr, purpose: Purpose::Shuffle };
             let learned = self.learn(&begun, &memory, &site.train, &course, delta, watch)?;
             values.insert("loss".to_owned(), learned.loss);
             (of_loss, own) = (learned.of_loss, learned.own);
             local = self.personal.local_values(delta);
-            trained = measured.then(|| delta.to_vec());
+            trained = needed.then(|| delta.to_vec());
             for (delta, start) in delta.iter_mut().zip(start.iter()) {
                 *delta -= start;
             }
@@ -230,16 +233,23 @@ impl Trainer {
             Some(of_loss) => loss_memory::keep(&of_loss, &mut state)?,
             None => loss_memory::carry(task.state, &mut state)?,
         }
-        self.personal.retain(local, delta, &mut state);
+        self.personal.retain(local, received, delta, &mut state);
         if let Some((own, alpha)) = own {
             self.personal.keep(own, Some(alpha), &mut state);
         }
         self.ditto(task, site, &mut state, watch.report)?;
+        let extra = match (mixed, &trained) {
+            (Some(head), Some(trained)) => {
+                let before = self.class_sums(&start, &site.train, head)?;
+                Some(before.statistics(&self.class_sums(trained, &site.train, head)?, head))
+            }
+            _ => control,
+        };
         let after = match &trained {
-            Some(trained) => measure(&Assignment { model: trained, state: &state, ..*task })?,
+            Some(trained) => measure(&Assignment { model: trained, state: &state, extra: None, ..*task })?,
             None => None,
         };
-        Ok(Trained { samples, steps, loss_before, before, train: Metrics { samples, values }, after, state, control })
+        Ok(Trained { samples, steps, loss_before, before, train: Metrics { samples, values }, after, state, extra })
     }
 
     /// The learning rate of `round`.

@@ -67,6 +67,10 @@ pub struct FedNtd {
 pub struct FedSam {
     /// Distance, at least 0; 0 is FedAvg.
     pub rho: f64,
+    /// Whether distance is relative to the size of each weight, as in ASAM.
+    pub adaptive: bool,
+    /// Added to that size, above 0.
+    pub eta: f64,
 }
 
 /// FedDecorr (Shi et al. 2023): adds `beta / d^2` times the squared Frobenius norm of the features' correlations.
@@ -148,19 +152,17 @@ impl Algorithms {
         self.moon.is_some() || self.scaffold.is_some() || self.feddyn.is_some() || self.isogclr.is_some()
     }
 
-    /// Whether tasks and updates carry a control variate beside the model.
-    #[must_use]
-    pub fn has_control(&self) -> bool {
-        self.scaffold.is_some()
-    }
-
     pub(super) fn read(train: &mut Section<'_, '_>) -> Self {
         let Some(mut s) = train.section("algorithm") else { return Self::default() };
         let algorithms = Self {
             fedprox: options(&mut s, "fedprox", |o| FedProx { mu: weight(o, "mu", 0.01) }),
             fedlc: options(&mut s, "fedlc", |o| FedLc { tau: weight(o, "tau", 1.0) }),
             fedntd: options(&mut s, "fedntd", |o| FedNtd { beta: weight(o, "beta", 1.0), tau: temperature(o, 1.0) }),
-            fedsam: options(&mut s, "fedsam", |o| FedSam { rho: weight(o, "rho", 0.05) }),
+            fedsam: options(&mut s, "fedsam", |o| FedSam {
+                rho: weight(o, "rho", 0.05),
+                adaptive: o.or("adaptive", false),
+                eta: o.number("eta", 0.01, 1e-6..=1e3),
+            }),
             feddecorr: options(&mut s, "feddecorr", |o| FedDecorr { beta: weight(o, "beta", 0.1) }),
             moon: options(&mut s, "moon", |o| Moon { mu: weight(o, "mu", 1.0), tau: temperature(o, 0.5) }),
             isogclr: options(&mut s, "isogclr", |o| IsoGclr {
@@ -212,7 +214,7 @@ mod tests {
         assert_eq!(algorithm.names(), ["fedprox", "fedlc", "fedntd", "fedsam", "feddecorr", "moon", "scaffold"]);
         assert_eq!(algorithm.fedprox.map(|o| o.mu), Some(0.5));
         assert_eq!(algorithm.moon.map(|o| (o.mu, o.tau)), Some((1.0, 0.2)));
-        assert!(algorithm.has_site_state() && algorithm.has_control());
+        assert!(algorithm.has_site_state());
         assert_eq!(Plan::read(&plan.to_toml(), &AnyLoss).unwrap(), plan);
     }
 
@@ -228,6 +230,7 @@ mod tests {
     fn what_does_not_fit_is_refused() {
         let refused = |extra: &str| plan(extra).unwrap_err();
         assert_eq!(refused("[train.algorithm.fedprox]\nmu = -1.0"), ["train.algorithm.fedprox.mu"]);
+        assert_eq!(refused("[train.algorithm.fedsam]\neta = 0.0"), ["train.algorithm.fedsam.eta"]);
         assert_eq!(refused("[train.algorithm.fedproxy]"), ["train.algorithm.fedproxy"]);
         assert_eq!(refused("[train.algorithm]\nscaffold = {}\n[train.optimiser.adam]"), ["train.algorithm.scaffold"]);
         assert_eq!(

@@ -33,7 +33,7 @@ pub use data::{
     OnMissing, Source,
 };
 pub use federation::{Evaluate, SITES_MAX, Screening};
-pub use personal::{BlockRule, FineTune, Moves, Personal};
+pub use personal::{BlockRule, FEDPAC_UPDATES_MAX, FineTune, Moves, Personal};
 pub use reader::Problem;
 pub use resolved::{AnyLoss, Catalogue, PLAN_BYTES_MAX, Plan, PlanError, Refusal};
 pub use round::{Arrival, Async, Count, Evaluation, Late, OnTooFew, RoundPlan, Time, TimeMax, Updates};

@@ -25,6 +25,14 @@ pub enum Personal {
         /// Passes in which only the head moves. 0 never trains the head.
         head_epochs: u32,
     },
+    /// FedPAC (Xu, Tong, Huang 2023): features are aligned with the global centroids of their classes, and each site gets a
+    /// head mixed of all sites' heads. The head trains first, with the body frozen, then the body with the head frozen.
+    Fedpac {
+        /// Weight of the alignment, at least 0; 0 leaves it out.
+        lambda: f64,
+        /// Passes in which only the head moves.
+        head_epochs: u32,
+    },
     /// FedBABU (Oh, Kim, Yun 2022): the head keeps its first values in training; sites fine-tune before they measure.
     Fedbabu(FineTune),
     /// Blocks that stay at the site, by name: FedPer with blocks of one's choice.
@@ -102,7 +110,10 @@ fn fits(pattern: &str, name: &str) -> bool {
     name.ends_with(last)
 }
 
-const METHODS: &[&str] = &["fedbn", "fedper", "fedrep", "fedbabu", "blocks", "fine_tune", "ditto", "apfl"];
+/// Most updates that FedPAC takes in a round: it solves a quadratic programme of so many weights for each.
+pub const FEDPAC_UPDATES_MAX: usize = 256;
+
+const METHODS: &[&str] = &["fedbn", "fedper", "fedrep", "fedpac", "fedbabu", "blocks", "fine_tune", "ditto", "apfl"];
 
 impl Personal {
     /// The name in a plan.
@@ -112,6 +123,7 @@ impl Personal {
             Self::Fedbn => "fedbn",
             Self::Fedper => "fedper",
             Self::Fedrep { .. } => "fedrep",
+            Self::Fedpac { .. } => "fedpac",
             Self::Fedbabu(_) => "fedbabu",
             Self::Blocks { .. } => "blocks",
             Self::FineTune(_) => "fine_tune",
@@ -127,14 +139,14 @@ impl Personal {
             Self::Fedbn => Some(BlockRule::Norm),
             Self::Fedper | Self::Fedrep { .. } => Some(BlockRule::Head),
             Self::Blocks { keep } => Some(BlockRule::Named(keep.clone())),
-            Self::Fedbabu(_) | Self::FineTune(_) | Self::Ditto { .. } | Self::Apfl { .. } => None,
+            Self::Fedpac { .. } | Self::Fedbabu(_) | Self::FineTune(_) | Self::Ditto { .. } | Self::Apfl { .. } => None,
         }
     }
 
-    /// Whether there are blocks of the shared model that do not move in training.
+    /// Whether there are blocks of the shared model that do not move in training, or begin elsewhere at each site.
     #[must_use]
     pub fn fixes_blocks(&self) -> bool {
-        self.local_blocks().is_some() || matches!(self, Self::Fedbabu(_))
+        self.local_blocks().is_some() || matches!(self, Self::Fedbabu(_) | Self::Fedpac { .. })
     }
 
     /// What sites do to a received model before they measure it.
@@ -145,6 +157,7 @@ impl Personal {
             Self::Fedbn
             | Self::Fedper
             | Self::Fedrep { .. }
+            | Self::Fedpac { .. }
             | Self::Blocks { .. }
             | Self::Ditto { .. }
             | Self::Apfl { .. } => None,
@@ -154,7 +167,7 @@ impl Personal {
     /// Whether sites keep something from one round to the next.
     #[must_use]
     pub fn has_site_state(&self) -> bool {
-        self.fine_tune().is_none()
+        self.fine_tune().is_none() && !matches!(self, Self::Fedpac { .. })
     }
 
     /// What the central evaluation does not see, for people.
@@ -167,7 +180,7 @@ impl Personal {
             Self::Fedper | Self::Fedrep { .. } | Self::Fedbabu(_) => {
                 "the central evaluation measures the shared model, whose head is not trained; look at the sites' metrics"
             }
-            Self::FineTune(_) | Self::Ditto { .. } | Self::Apfl { .. } => {
+            Self::Fedpac { .. } | Self::FineTune(_) | Self::Ditto { .. } | Self::Apfl { .. } => {
                 "the central evaluation measures the shared model; the sites' metrics are those of their own models"
             }
         }
@@ -179,7 +192,7 @@ impl Personal {
             Self::Fedbn if !matches!(model, Model::Resnet8 { .. }) => {
                 return Some("keeps normalisation blocks at the site, which this model has none of");
             }
-            Self::Fedper | Self::Fedrep { .. } | Self::Fedbabu(_) => true,
+            Self::Fedper | Self::Fedrep { .. } | Self::Fedpac { .. } | Self::Fedbabu(_) => true,
             Self::FineTune(tune) => tune.moves == Moves::Head,
             Self::Fedbn | Self::Blocks { .. } | Self::Ditto { .. } | Self::Apfl { .. } => false,
         };
@@ -200,6 +213,10 @@ impl Personal {
             "fedbn" => Self::Fedbn,
             "fedper" => Self::Fedper,
             "fedrep" => Self::Fedrep { head_epochs: o.number("head_epochs", 5, 0..=EPOCHS_MAX) },
+            "fedpac" => Self::Fedpac {
+                lambda: o.number("lambda", 1.0, 0.0..=1e6),
+                head_epochs: o.number("head_epochs", 1, 0..=EPOCHS_MAX),
+            },
             "fedbabu" => Self::Fedbabu(tune(&mut o)),
             "blocks" => {
                 let keep: Option<Vec<String>> = o.required("keep", "the names of blocks that stay at the site");
@@ -259,6 +276,14 @@ mod tests {
         assert_eq!(refused("\"cnn\"", "personal = { ditto = { lambda = -1.0 } }").0, "personal.ditto.lambda");
         assert!(refused("\"cnn\"", "personal = { blocks = {} }").1.contains("missing"));
         assert!(plan("\"logistic\"", "personal = \"ditto\"").is_ok());
+        let pac = "personal = \"fedpac\"\n";
+        assert!(
+            refused("\"cnn\"", &format!("{pac}train = {{ algorithm = {{ scaffold = {{}} }} }}")).1.contains("scaffold")
+        );
+        assert!(refused("\"cnn\"", &format!("{pac}round = {{ cohort = 257 }}")).1.contains("257"));
+        let many = "model = { mlp = {} }\npersonal = \"fedpac\"\n[task.multi_label]\nclasses = 2\n[data]\nsource = { npz = { file = \"x.npz\", shape = [3] } }\n";
+        let refused = Plan::read(many, &AnyLoss).unwrap_err().problems.remove(0);
+        assert!(refused.message.contains("centroid for each class"), "{}", refused.message);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use super::closed_form::check_closed_form;
 use super::data::{DIGIT_ATTRIBUTES, Fit, Normalise, Source};
+use super::personal::{FEDPAC_UPDATES_MAX, Personal};
 use super::reader::Problems;
 use super::resolved::Plan;
 use super::simulation::{Attack, DriftKind, Partition, Simulation};
@@ -117,9 +118,13 @@ fn check_old_updates(plan: &Plan, problems: &Problems) {
             format!("`{name}` compares or adds up updates of one model; updates of older ones go into a mean only");
         problem(message, "use strategy = \"fedavg\", with a server optimiser if you like");
     }
-    if plan.has_site_state() || plan.train.algorithm.feddyn.is_some() {
+    let is_fedpac = matches!(plan.personal, Some(Personal::Fedpac { .. }));
+    if plan.has_site_state() || plan.train.algorithm.feddyn.is_some() || is_fedpac {
         let message = "algorithms and personal models with which sites keep something go on from the last round that counted, which an older update is not";
-        problem(message.to_owned(), "leave out scaffold, feddyn, moon, isogclr and personal models that sites keep");
+        problem(
+            message.to_owned(),
+            "leave out scaffold, feddyn, moon, isogclr, fedpac and personal models that sites keep",
+        );
     }
     let colludes = |s: &super::simulation::Simulation| {
         matches!(s.attack, Some(Attack::InnerProduct { .. } | Attack::LittleIsEnough { .. }))
@@ -278,10 +283,27 @@ fn check_personal(plan: &Plan, problems: &Problems) {
     if let Some(reason) = personal.unfit(&plan.model) {
         problem(format!("`{name}` {reason}"), "choose another model, or another personal method such as \"ditto\"");
     }
+    if matches!(personal, Personal::Fedpac { .. }) {
+        if !matches!(plan.task, Task::Classification { .. }) {
+            let message = format!("`{name}` has a centroid for each class, the task is `{}`", plan.task.name());
+            problem(message, "choose [task.classification], or personal = \"fedrep\"");
+        }
+        let updates = match (plan.round.cohort, &plan.simulation) {
+            (0, Some(simulation)) => simulation.clients.max(plan.round.arrival.count.min),
+            (0, None) => plan.round.arrival.count.min,
+            (cohort, _) => cohort,
+        };
+        if updates as usize > FEDPAC_UPDATES_MAX {
+            let message =
+                format!("`{name}` takes at most {FEDPAC_UPDATES_MAX} updates a round, a round may have {updates}");
+            problem(message, "set round.cohort to at most 256");
+        }
+    }
     let algorithms = &plan.train.algorithm;
     if personal.fixes_blocks() && (algorithms.scaffold.is_some() || algorithms.feddyn.is_some()) {
-        let message =
-            format!("`{name}` leaves blocks out of the update, whose drift `scaffold` and `feddyn` would correct");
+        let message = format!(
+            "with `{name}` blocks stay out of the update or begin elsewhere at each site, and `scaffold` and `feddyn` would correct their drift"
+        );
         problem(message, "remove [train.algorithm] scaffold and feddyn, or use personal = \"ditto\"");
     }
 }

@@ -260,7 +260,7 @@ pub enum TaskKind {
     Evaluate,
 }
 
-/// A task; the model follows as a block stream, and in training with SCAFFOLD the control variate as another.
+/// A task; the model follows as a block stream, and where the plan has one its [extra vector](crate::extra) as another.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Task {
     /// The round it belongs to.

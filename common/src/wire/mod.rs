@@ -10,8 +10,8 @@
 //! | stream | opened by | carries |
 //! |---|---|---|
 //! | control, bidirectional | client, once | up: `Hello`, `Ready`, `Progress`, `Evaluated`, `Declined` · down: `Welcome`, `Finished` |
-//! | task, one way | coordinator, one a task | `Task`, then the model as a block stream; with SCAFFOLD the control variate as another |
-//! | update, bidirectional | client, one an update | up: `Offer`; after the grant `UpdateHeader`, then the values of the delta, with SCAFFOLD those of the change of the site's control variate after them, from the granted offset on and without a digest, which the offer has · down: `Grant`, `Answer` |
+//! | task, one way | coordinator, one a task | `Task`, then the model as a block stream; where the plan has one its [extra vector](crate::extra) as another |
+//! | update, bidirectional | client, one an update | up: `Offer`; after the grant `UpdateHeader`, then the values of the delta, where the plan has one those of its extra vector after them, from the granted offset on and without a digest, which the offer has · down: `Grant`, `Answer` |
 //!
 //! Connections that enrol or administrate have one bidirectional stream a question: `Probe`, `Join` or `Renew`, and
 //! `AdminRequest`, each with its answer. A client may send `Renew` on the connection of its run, too.

@@ -49,7 +49,10 @@ pub use exact::{BufferedSum, ExactSum, GROUP, Weighted};
 pub use feddyn::feddyn_step;
 pub use fedgh::{fedgh, fedgh_coefficients, follow};
 pub use fednova::fednova_coefficients;
-pub use geometry::{Cagrad, DirectionLength, FedMgda, cagrad_coefficients, fedmgda_coefficients, pcgrad_coefficients};
+pub use geometry::{
+    Cagrad, DirectionLength, FedMgda, cagrad_coefficients, collaboration_weights, fedmgda_coefficients,
+    pcgrad_coefficients,
+};
 pub use gram::{Gram, GramBlocks, SortedUpdates, gram, gram_blocks};
 pub use layout::Layout;
 pub use principal::{

@@ -1,6 +1,7 @@
 //! From what the journal has to a machine that goes on.
 
 use synod_common::event::Outcome;
+use synod_common::extra::Extras;
 use synod_common::ids::RoundId;
 use synod_common::update::{BufferPool, Update};
 
@@ -33,7 +34,11 @@ impl Journal {
         };
         let of = format!("model of round {}", model.round);
         let blob = model.blobs.first().ok_or_else(|| JournalError::damaged(format!("the {of} has no values")))?;
-        Ok(Some(ModelVersion { round: model.round, digest: model.digest, values: self.values(*blob, &of, pool)? }))
+        Ok(Some(ModelVersion {
+            round: model.round,
+            digest: model.digest,
+            values: self.values(*blob, &of, pool.take())?,
+        }))
     }
 
     /// The machine of `setup`: new where nothing has happened, otherwise as the run was when its coordinator ended.
@@ -44,8 +49,8 @@ impl Journal {
         match self.recover(&setup).map_err(ResumeError::Journal)? {
             None => Ok(Machine::new(setup)),
             Some(recovered) => {
-                let pool = setup.pool.clone();
-                Machine::resume(setup, recovered, |accepted| self.update(accepted, &pool))
+                let (pool, extra) = (setup.pool.clone(), Extras::new(&setup.plan, &setup.layout).update);
+                Machine::resume(setup, recovered, |accepted| self.update(accepted, &pool, extra))
             }
         }
     }
@@ -67,7 +72,7 @@ impl Journal {
             return Err(JournalError::damaged(format!("the model of round {} has another hash", model.round)));
         }
         let state = match replay.models.back().and_then(|model| model.blobs.get(1)) {
-            Some(blob) => self.state(*blob, "state of the strategy", &setup.layout)?,
+            Some(blob) => self.state(*blob, "state of the strategy", &setup.layout, replay.known.len())?,
             None => synod_common::state::State::default(),
         };
         let last = replay.committed.as_ref();
@@ -95,15 +100,16 @@ impl Journal {
         }))
     }
 
-    /// An update that counts in the open round.
-    fn update(&self, accepted: &Accepted, pool: &BufferPool) -> Result<Update, JournalError> {
+    /// An update that counts in the open round, with `extra` values beside its delta.
+    fn update(&self, accepted: &Accepted, pool: &BufferPool, extra: Option<usize>) -> Result<Update, JournalError> {
         let of = format!("update of {}", accepted.site);
         let missing = || JournalError::damaged(format!("the {of} has no values"));
         let open = self.replay.open.as_ref().ok_or_else(missing)?;
         let (_, blobs) = open.accepted.get(&(accepted.site.clone(), accepted.header.round)).ok_or_else(missing)?;
-        let mut values = blobs.iter().map(|blob| self.values(*blob, &of, pool));
+        let lengths = std::iter::once(pool.len()).chain(extra);
+        let mut values = blobs.iter().zip(lengths).map(|(blob, length)| self.values(*blob, &of, pool.take_of(length)));
         let delta = values.next().ok_or_else(missing)??;
-        let control = values.next().transpose()?;
-        Ok(Update { header: accepted.header.clone(), delta, control })
+        let extra = values.next().transpose()?;
+        Ok(Update { header: accepted.header.clone(), delta, extra })
     }
 }

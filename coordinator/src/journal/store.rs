@@ -8,7 +8,7 @@ use redb::{Builder, Database, ReadableDatabase, ReadableTable, StorageBackend, T
 use synod_common::blocks::{Layout, values_digest};
 use synod_common::ids::Digest;
 use synod_common::state::State;
-use synod_common::update::{Buffer, BufferPool};
+use synod_common::update::Buffer;
 use synod_common::wire::{CHUNK_BYTES, ValueReader, chunks};
 
 use super::blobs::BlobStore;
@@ -159,12 +159,11 @@ impl Journal {
         Ok(BlobRef { digest, bytes })
     }
 
-    /// Reads and verifies values into a buffer of `pool`.
-    pub(super) fn values(&self, blob: BlobRef, of: &str, pool: &BufferPool) -> Result<Buffer, JournalError> {
+    /// Reads and verifies values into `values`, which has their length.
+    pub(super) fn values(&self, blob: BlobRef, of: &str, mut values: Buffer) -> Result<Buffer, JournalError> {
         let wrong = |what: String| JournalError::Blob { digest: blob.digest, of: of.to_owned(), what };
-        let mut values = pool.take();
         if blob.bytes != values.len() as u64 * 4 {
-            return Err(wrong(format!("has {} bytes, the model has {}", blob.bytes, values.len() * 4)));
+            return Err(wrong(format!("has {} bytes, {} belong to this model", blob.bytes, values.len() * 4)));
         }
         let mut source = self.blobs.get(blob.digest).map_err(|error| wrong(format!("cannot be read: {error}")))?;
         let mut reader = ValueReader::new(&mut values);
@@ -204,10 +203,15 @@ impl Journal {
         Ok(())
     }
 
-    /// A strategy's state.
-    pub(super) fn state(&self, blob: BlobRef, of: &str, layout: &Layout) -> Result<State, JournalError> {
+    /// A strategy's state in a run that knows so many `sites`.
+    pub(super) fn state(&self, blob: BlobRef, of: &str, layout: &Layout, sites: usize) -> Result<State, JournalError> {
         let wrong = |what: String| JournalError::Blob { digest: blob.digest, of: of.to_owned(), what };
-        let bytes_max = STATE_VECTORS_MAX.saturating_mul(layout.bytes()).saturating_add(STATE_NAMES_BYTES_MAX);
+        // FedPAC has a head for each site, which is a part of a model.
+        let heads = layout.head().map_or(0, |head| head.range.len() as u64 * 4 + STATE_NAME_BYTES);
+        let bytes_max = STATE_VECTORS_MAX
+            .saturating_mul(layout.bytes())
+            .saturating_add(heads.saturating_mul(sites as u64))
+            .saturating_add(STATE_NAMES_BYTES_MAX);
         if blob.bytes > bytes_max {
             return Err(wrong(format!("has {} bytes, at most {bytes_max} belong to this model", blob.bytes)));
         }
@@ -259,6 +263,8 @@ fn blobs_there(blobs: &dyn BlobStore) -> Result<BTreeSet<Digest>, JournalError> 
 
 /// Vectors of the model's length that a state has at most: strategies have three, SCAFFOLD's sum of changes counts as four.
 const STATE_VECTORS_MAX: u64 = 64;
+/// Room for name and length of one vector of a state.
+const STATE_NAME_BYTES: u64 = 128;
 /// Room for names and numbers of a state.
 const STATE_NAMES_BYTES_MAX: u64 = 1 << 20;
 

@@ -52,8 +52,8 @@ pub struct OutTask {
     pub kind: TaskKind,
     /// The model to do it with.
     pub model: Arc<ModelVersion>,
-    /// SCAFFOLD's control variate to train with; there where the plan has SCAFFOLD and the task trains.
-    pub control: Option<Arc<[f32]>>,
+    /// What goes out beside the model, where the plan has it: see [`Extras`](synod_common::extra::Extras).
+    pub extra: Option<Arc<[f32]>>,
     /// The last committed round in which the site's update counted, 0 for none: what the site kept of that round is what it
     /// goes on with.
     pub last_counted: RoundId,
@@ -67,8 +67,8 @@ pub struct OutTask {
 pub struct Received {
     pub(super) update: Update,
     pub(super) screening: Result<Screened, AggregateError>,
-    /// Of the change of the control variate, where there is one.
-    pub(super) control_screening: Option<Result<Screened, AggregateError>>,
+    /// Of the vector beside the delta, where there is one.
+    pub(super) extra_screening: Option<Result<Screened, AggregateError>>,
 }
 
 impl Received {
@@ -76,8 +76,8 @@ impl Received {
     #[must_use]
     pub fn screen(update: Update) -> Box<Self> {
         let screening = screen(&update.delta);
-        let control_screening = update.control.as_ref().map(|change| screen(change));
-        Box::new(Self { update, screening, control_screening })
+        let extra_screening = update.extra.as_ref().map(|extra| screen(extra));
+        Box::new(Self { update, screening, extra_screening })
     }
 }
 

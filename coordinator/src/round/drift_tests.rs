@@ -15,7 +15,7 @@ impl Rig {
     /// An update with the change of a control variate.
     fn controlled(&mut self, name: &str, round: u64, delta: &[f32], change: Option<&[f32]>) -> Vec<Action> {
         let mut update = self.update_of(round, 5, delta.to_vec());
-        update.control = change.map(|change| change.to_vec().into());
+        update.extra = change.map(|change| change.to_vec().into());
         self.step(Event::Update { site: site(name), received: Received::screen(update) })
     }
 }
@@ -27,7 +27,7 @@ fn tasks(actions: &[Action]) -> Vec<(String, OutTask)> {
 }
 
 fn control(task: &OutTask) -> &[f32] {
-    task.control.as_deref().expect("a training task of SCAFFOLD carries the control variate")
+    task.extra.as_deref().expect("a training task of SCAFFOLD carries the control variate")
 }
 
 #[test]
@@ -54,7 +54,7 @@ fn scaffolds_control_moves_by_the_share_of_sites_that_took_part() {
 fn the_weights_of_deltas_are_not_those_of_controls() {
     let mut rig = Rig::new(SCAFFOLD, &["a", "b"]);
     let mut heavy = rig.update_of(1, 15, vec![4.0, 0.0]);
-    heavy.control = Some(vec![1.0, 0.0].into());
+    heavy.extra = Some(vec![1.0, 0.0].into());
     rig.step(Event::Update { site: site("a"), received: Received::screen(heavy) });
     let closed = rig.controlled("b", 1, &[0.0, 0.0], Some(&[3.0, 0.0]));
     rig.commit(&closed);
@@ -88,8 +88,8 @@ fn a_round_that_is_not_committed_advances_nobody() {
 #[test]
 fn a_control_that_is_missing_uninvited_or_not_sound_is_refused() {
     let cases: [(&str, Option<&[f32]>, &str); 5] = [
-        (SCAFFOLD, None, "has no values of a control variate's change, the plan asks for 2"),
-        ("", Some(&[0.0, 0.0]), "has 2 values of a control variate's change, the plan asks for no"),
+        (SCAFFOLD, None, "has no values beside its delta, the plan asks for 2"),
+        ("", Some(&[0.0, 0.0]), "has 2 values beside its delta, the plan asks for no"),
         (SCAFFOLD, Some(&[0.0]), "has 1 values"),
         (SCAFFOLD, Some(&[0.0, f32::NAN]), "not finite in block `w` (value 1)"),
         (SCAFFOLD, Some(&[1e9, 0.0]), "the change of the control variate has the norm"),
@@ -107,7 +107,7 @@ fn feddyns_server_by_hand() {
     rig.update("a", 1, 1, &[1.0, 0.0]);
     let closed = rig.update("b", 1, 9, &[3.0, 0.0]);
     let sent = tasks(&rig.commit(&closed));
-    assert!(sent.iter().all(|(_, task)| task.control.is_none() && task.last_counted == RoundId(1)));
+    assert!(sent.iter().all(|(_, task)| task.extra.is_none() && task.last_counted == RoundId(1)));
     // Mean 2, h = 0 - 0.5 * 2 = -1, the step 2 - h / 0.5 = 4. What is kept is -h / alpha.
     assert_eq!(&rig.machine.model().values[..], [4.0, 10.0]);
     assert_eq!(rig.machine.state().vector("movement"), Some([2.0, 0.0].as_slice()));

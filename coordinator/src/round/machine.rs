@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use synod_common::blocks::Layout;
+use synod_common::blocks::{Head, Layout};
 use synod_common::event::{EVENT_VERSION, Outcome, RunEvent};
+use synod_common::extra::Extras;
 use synod_common::ids::{ClientId, Digest, RoundId, SiteName};
 use synod_common::plan::Plan;
 use synod_common::state::State;
@@ -12,7 +13,7 @@ use synod_common::update::{Buffer, BufferPool};
 use synod_common::wire::TaskKind;
 
 use super::actions::{Action, Event, Measured, Millis, ModelVersion, OutTask, Received};
-use super::aggregator::CONTROL;
+use super::aggregator::{CONTROL, guide, personal_head};
 use super::closing::journal;
 use super::phase::{Assembling, Member, Phase};
 use super::resume::Begin;
@@ -48,6 +49,8 @@ pub(super) struct Run {
     pub(super) plan_digest: Digest,
     pub(super) layout: Layout,
     pub(super) layout_digest: Digest,
+    /// What travels beside models and deltas.
+    pub(super) extras: Extras,
     pub(super) pool: BufferPool,
     pub(super) started: Millis,
     pub(super) sites: BTreeMap<ClientId, SiteName>,
@@ -61,6 +64,8 @@ pub(super) struct Run {
     pub(super) last_counted: BTreeMap<ClientId, RoundId>,
     /// SCAFFOLD's control variate as committed, where the plan has it.
     pub(super) control: Option<Arc<[f32]>>,
+    /// The head that each site has one of, where the plan has FedPAC.
+    pub(super) head: Option<Head>,
     /// Sites that work on between rounds, where their updates count later.
     pub(super) carried: BTreeMap<ClientId, Member>,
     /// Updates that wait for the next round to open; at most one a site.
@@ -85,9 +90,11 @@ impl Machine {
         let Setup { plan, layout, initial, state, pool } = setup;
         let digest = layout.model_digest(&initial);
         let model = Arc::new(ModelVersion { round: RoundId(0), digest, values: Buffer::from(initial) });
+        let head = personal_head(&plan, &layout);
         let mut run = Run {
             plan_digest: plan.digest(),
             layout_digest: layout.digest(),
+            extras: Extras::new(&plan, &layout),
             plan,
             layout,
             pool,
@@ -99,6 +106,7 @@ impl Machine {
             known: BTreeSet::new(),
             last_counted: BTreeMap::new(),
             control: None,
+            head,
             carried: BTreeMap::new(),
             held: Vec::new(),
             acknowledged: BTreeMap::new(),
@@ -165,7 +173,7 @@ impl Run {
                 phase
             }
             Event::Update { site, received } => {
-                self.bytes_up = self.bytes_up.saturating_add(self.bytes_of_update());
+                self.bytes_up = self.bytes_up.saturating_add(self.bytes_of(self.extras.update));
                 self.on_update(phase, now, site, received, out)
             }
             Event::Declined { site, round, reason } => self.on_declined(phase, now, &site, round, &reason, out),
@@ -294,13 +302,15 @@ impl Run {
         deadline: Millis,
         out: &mut Vec<Action>,
     ) {
-        let (control, bytes) = match kind {
-            TaskKind::Train => (self.control.clone(), self.bytes_of_update()),
-            TaskKind::Evaluate => (None, self.layout.bytes()),
+        let extra = match (kind, &self.head) {
+            (_, Some(head)) => Some(guide(head, &self.state, &self.model.values, site.client_id()).into()),
+            (TaskKind::Train, None) => self.control.clone(),
+            (TaskKind::Evaluate, None) => None,
         };
+        let bytes = self.bytes_of(self.extras.of_task(kind));
         let last_counted = self.last_counted.get(&site.client_id()).copied().unwrap_or(RoundId(0));
         self.bytes_down = self.bytes_down.saturating_add(bytes);
-        let task = OutTask { round, kind, model: Arc::clone(&self.model), control, last_counted, deadline };
+        let task = OutTask { round, kind, model: Arc::clone(&self.model), extra, last_counted, deadline };
         out.push(Action::Send { site: site.clone(), task });
     }
 
@@ -321,15 +331,14 @@ impl Run {
         self.run_ms_before.saturating_add(now.since(self.started))
     }
 
-    /// Bytes of a training task or an update: the model, and a control variate where the plan has one.
-    pub(super) fn bytes_of_update(&self) -> u64 {
-        let vectors = if self.plan.train.algorithm.has_control() { 2 } else { 1 };
-        self.layout.bytes().saturating_mul(vectors)
+    /// Bytes of a task or an update: the model's, and those of an extra vector.
+    pub(super) fn bytes_of(&self, extra: Option<usize>) -> u64 {
+        self.layout.bytes().saturating_add(Extras::bytes(extra))
     }
 
     /// Takes SCAFFOLD's control variate from the committed state; it begins at 0.
     pub(super) fn read_control(&mut self) {
-        if self.plan.train.algorithm.has_control() {
+        if self.plan.train.algorithm.scaffold.is_some() {
             let control = self.state.vector(CONTROL);
             self.control = Some(control.map_or_else(|| vec![0.0; self.layout.len()].into(), Arc::from));
         }

@@ -21,6 +21,8 @@ mod screening;
 mod sites;
 
 #[cfg(test)]
+mod collaboration_tests;
+#[cfg(test)]
 mod drift_tests;
 #[cfg(test)]
 mod durable_tests;

@@ -18,7 +18,7 @@ pub struct Record {
 pub(super) struct Pending {
     pub(super) passed: Passed,
     pub(super) delta: Buffer,
-    pub(super) control: Option<Buffer>,
+    pub(super) extra: Option<Buffer>,
 }
 
 impl Record {
@@ -28,11 +28,11 @@ impl Record {
         &self.entry
     }
 
-    /// The values that must be durable before the entry: for an update its delta, `[layout.len()]`, and with SCAFFOLD the
-    /// change of its control variate, `[layout.len()]`; for all else none.
+    /// The values that must be durable before the entry: for an update its delta, `[layout.len()]`, and where the plan
+    /// has one the [vector beside it](synod_common::extra); for all else none.
     pub fn values(&self) -> impl Iterator<Item = &[f32]> {
         let pending = self.pending.as_deref();
-        pending.into_iter().flat_map(|p| std::iter::once(&p.delta[..]).chain(p.control.as_deref()))
+        pending.into_iter().flat_map(|p| std::iter::once(&p.delta[..]).chain(p.extra.as_deref()))
     }
 }
 

@@ -197,9 +197,9 @@ impl Run {
             let received = Received::screen(update);
             let passed = self.expected(task, round.0.saturating_sub(task.0)).check(&received);
             let passed = passed.map_err(|reason| failed(format!("{site}: {reason}")))?;
-            let Update { delta, control, .. } = received.update;
-            let control = control.zip(passed.control);
-            let state = match aggregator.push(id, passed.contribution, delta, passed.screened, control) {
+            let Update { delta, extra, .. } = received.update;
+            let extra = extra.zip(passed.extra);
+            let state = match aggregator.push(id, passed.contribution, delta, passed.screened, extra) {
                 Ok(()) => MemberState::Counted,
                 Err(error) => MemberState::Out { reason: error.to_string() },
             };

@@ -3,11 +3,12 @@
 use std::num::NonZeroU32;
 
 use synod_common::blocks::Layout;
+use synod_common::extra::{ClassStatistics, Extras};
 use synod_common::ids::{Digest, RoundId};
 use synod_common::plan::{Plan, Strategy};
 
 use super::actions::Received;
-use super::aggregator::Contribution;
+use super::aggregator::{Contribution, personal_head};
 use crate::aggregate::{AggregateError, Screened};
 
 /// What the current round expects of an update.
@@ -26,8 +27,8 @@ pub(super) struct Expected<'a> {
 pub(super) struct Passed {
     pub(super) contribution: Contribution,
     pub(super) screened: Screened,
-    /// Of the change of the control variate, where the plan has one.
-    pub(super) control: Option<Screened>,
+    /// Of the vector beside the delta, where the plan has one.
+    pub(super) extra: Option<Screened>,
 }
 
 impl Expected<'_> {
@@ -64,8 +65,8 @@ impl Expected<'_> {
                 header.samples, limits.samples_max
             )
         })?;
-        let screened = self.bounded("update", screening)?;
-        let control = self.control(received)?;
+        let screened = self.bounded("update", screening, Some(self.layout))?;
+        let extra = self.extra(received)?;
         let steps_max = self.plan.train.steps_of(header.samples);
         if header.steps > steps_max {
             return Err(format!(
@@ -82,27 +83,42 @@ impl Expected<'_> {
         }
         let contribution =
             Contribution { samples, steps: header.steps, loss_before: header.loss_before, age: self.age };
-        Ok(Passed { contribution, screened, control })
+        Ok(Passed { contribution, screened, extra })
     }
 
-    /// Checks the change of the control variate, which is there exactly where the plan has one.
-    fn control(&self, received: &Received) -> Result<Option<Screened>, String> {
-        let found = received.update.control.as_ref().map(|change| change.len());
-        let expected = self.plan.train.algorithm.has_control().then(|| self.layout.len());
+    /// Checks the vector beside the delta, which is there exactly where the plan has one.
+    fn extra(&self, received: &Received) -> Result<Option<Screened>, String> {
+        let found = received.update.extra.as_ref().map(|extra| extra.len());
+        let expected = Extras::new(self.plan, self.layout).update;
         if found != expected {
             let values = |length: Option<usize>| length.map_or_else(|| "no".to_owned(), |length| length.to_string());
             return Err(format!(
-                "the update has {} values of a control variate's change, the plan asks for {}; use the same Synod release on both sides",
+                "the update has {} values beside its delta, the plan asks for {}; use the same Synod release on both sides",
                 values(found),
                 values(expected)
             ));
         }
-        received.control_screening.as_ref().map(|s| self.bounded("change of the control variate", s)).transpose()
+        let head = personal_head(self.plan, self.layout);
+        let (what, blocks) = match head {
+            Some(_) => ("vector of class statistics", None),
+            None => ("change of the control variate", Some(self.layout)),
+        };
+        let screened = received.extra_screening.as_ref().map(|s| self.bounded(what, s, blocks)).transpose()?;
+        if let (Some(head), Some(statistics)) = (head, &received.update.extra) {
+            ClassStatistics::read(statistics, &head)
+                .map_err(|error| format!("{error}; use the same Synod release on both sides"))?;
+        }
+        Ok(screened)
     }
 
-    /// Finite values and a norm within the limit.
-    fn bounded(&self, what: &str, screening: &Result<Screened, AggregateError>) -> Result<Screened, String> {
-        let screened = screening.as_ref().map_err(|error| self.explain(error))?;
+    /// Finite values and a norm within the limit, of a vector that has the blocks of a model or none.
+    fn bounded(
+        &self,
+        what: &str,
+        screening: &Result<Screened, AggregateError>,
+        blocks: Option<&Layout>,
+    ) -> Result<Screened, String> {
+        let screened = screening.as_ref().map_err(|error| explain(what, error, blocks))?;
         let (norm, norm_max) = (screened.norm(), self.plan.screening.norm_max);
         if norm > norm_max {
             return Err(format!(
@@ -111,15 +127,13 @@ impl Expected<'_> {
         }
         Ok(*screened)
     }
+}
 
-    fn explain(&self, error: &AggregateError) -> String {
-        if let AggregateError::NonFinite { at, .. } = error {
-            let block = self.layout.ranges().find(|(_, range)| range.contains(at));
-            let name = block.map_or("?", |(block, _)| block.name.as_str());
-            return format!(
-                "the update has a value that is not finite in block `{name}` (value {at}); lower the learning rate or check the site's data for extreme values"
-            );
-        }
-        error.to_string()
-    }
+fn explain(what: &str, error: &AggregateError, blocks: Option<&Layout>) -> String {
+    let AggregateError::NonFinite { at, .. } = error else { return error.to_string() };
+    let block = blocks.and_then(|layout| layout.ranges().find(|(_, range)| range.contains(at)));
+    let place = block.map_or_else(String::new, |(block, _)| format!(" in block `{}`", block.name));
+    format!(
+        "the {what} has a value that is not finite{place} (value {at}); lower the learning rate or check the site's data for extreme values"
+    )
 }

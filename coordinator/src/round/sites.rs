@@ -200,10 +200,10 @@ impl Run {
             ),
             Ok(passed) => {
                 member.state = MemberState::Writing;
-                let Update { header, delta, control } = received.update;
+                let Update { header, delta, extra } = received.update;
                 let accepted = Accepted { round, attempt, site, header, time_left_ms: deadline.since(now) };
                 let entry = Entry::UpdateAccepted(Box::new(accepted));
-                let pending = Some(Box::new(Pending { passed, delta, control }));
+                let pending = Some(Box::new(Pending { passed, delta, extra }));
                 out.push(Action::Journal(Box::new(Record { entry, pending })));
                 return Phase::Gathering(gathering);
             }
@@ -283,10 +283,10 @@ impl Run {
         pending: Pending,
         out: &mut Vec<Action>,
     ) -> Phase {
-        let (Accepted { round, site, header, .. }, Pending { passed, delta, control }) = (accepted, pending);
+        let (Accepted { round, site, header, .. }, Pending { passed, delta, extra }) = (accepted, pending);
         let id = site.client_id();
-        let control = control.zip(passed.control);
-        let counted = gathering.aggregator.push(id, passed.contribution, delta, passed.screened, control);
+        let extra = extra.zip(passed.extra);
+        let counted = gathering.aggregator.push(id, passed.contribution, delta, passed.screened, extra);
         if counted.is_ok()
             && let Some(member) = gathering.task_of(id)
         {
@@ -317,8 +317,8 @@ impl Run {
             site: site.clone(),
             samples: u64::from(passed.contribution.samples.get()),
             norm: passed.screened.norm(),
-            bytes_down: self.bytes_of_update(),
-            bytes_up: self.bytes_of_update(),
+            bytes_down: self.bytes_of(self.extras.train),
+            bytes_up: self.bytes_of(self.extras.update),
             train_ms: header.train_ms,
             train: header.train,
             before: header.before,

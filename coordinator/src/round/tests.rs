@@ -34,21 +34,20 @@ pub(super) fn site(name: &str) -> SiteName {
 pub(super) struct Rig {
     pub(super) machine: Machine,
     plan: Arc<Plan>,
+    layout: Layout,
     pub(super) now: Millis,
     pub(super) events: Vec<RunEvent>,
 }
 
 impl Rig {
     pub(super) fn new(extra: &str, sites: &[&str]) -> Self {
-        let plan = plan(extra);
-        let setup = Setup {
-            plan: Arc::clone(&plan),
-            layout: layout(),
-            initial: vec![0.0, 10.0],
-            state: State::default(),
-            pool: BufferPool::new(2, 4),
-        };
-        let mut rig = Self { machine: Machine::new(setup), plan, now: Millis(0), events: Vec::new() };
+        Self::of(plan(extra), layout(), vec![0.0, 10.0], sites)
+    }
+
+    pub(super) fn of(plan: Arc<Plan>, layout: Layout, initial: Vec<f32>, sites: &[&str]) -> Self {
+        let pool = BufferPool::new(initial.len(), 4);
+        let setup = Setup { plan: Arc::clone(&plan), layout: layout.clone(), initial, state: State::default(), pool };
+        let mut rig = Self { machine: Machine::new(setup), plan, layout, now: Millis(0), events: Vec::new() };
         rig.step(Event::Start);
         for name in sites {
             rig.arrive(name);
@@ -80,7 +79,7 @@ impl Rig {
         let header = UpdateHeader {
             round: RoundId(round),
             plan: self.plan.digest(),
-            layout: layout().digest(),
+            layout: self.layout.digest(),
             samples,
             steps: 1,
             loss_before: None,
@@ -89,7 +88,7 @@ impl Rig {
             after: None,
             train_ms: 1,
         };
-        Update { header, delta: delta.into(), control: None }
+        Update { header, delta: delta.into(), extra: None }
     }
 
     pub(super) fn update(&mut self, name: &str, round: u64, samples: u64, delta: &[f32]) -> Vec<Action> {

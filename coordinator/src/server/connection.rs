@@ -36,8 +36,8 @@ pub(super) struct Shared {
     pub(super) plan_text: String,
     pub(super) plan_digest: Digest,
     pub(super) layout: Digest,
-    /// Whether updates carry the change of a control variate.
-    pub(super) has_control: bool,
+    /// Values beside the delta of an update, where the plan has them.
+    pub(super) extra: Option<usize>,
     pub(super) pool: BufferPool,
     pub(super) uploads: Uploads,
     pub(super) inputs: mpsc::Sender<Input>,
@@ -186,12 +186,12 @@ async fn send_task(
     plan: Digest,
 ) -> Result<(), StreamError> {
     let mut stream = connection.open_uni().await.map_err(|e| StreamError::Connection(explain_connection_error(&e)))?;
-    let OutTask { round, kind, model, control, last_counted, .. } = task;
+    let OutTask { round, kind, model, extra, last_counted, .. } = task;
     let (round, kind, last_counted) = (*round, *kind, *last_counted);
     send(&mut stream, &Task { round, kind, plan, model: model.digest, last_counted, time_left_ms }).await?;
     send_values(&mut stream, &model.values).await?;
-    if let Some(control) = control {
-        send_values(&mut stream, control).await?;
+    if let Some(extra) = extra {
+        send_values(&mut stream, extra).await?;
     }
     let _ = stream.finish();
     Ok(())
@@ -298,13 +298,13 @@ async fn take_update(
     shared: &Shared,
 ) -> Result<Taken, StreamError> {
     let offer: Offer = within(MESSAGE_MAX, receive_body(up, header)).await?;
-    let vectors = if shared.has_control { 2 } else { 1 };
-    let bytes = vectors * 4 * shared.pool.len() as u64;
+    let lengths = || std::iter::once(shared.pool.len()).chain(shared.extra);
+    let bytes = lengths().map(|values| 4 * values as u64).sum::<u64>();
     if offer.bytes != bytes {
         let reason = format!("the update has {} bytes of values, the plan's have {bytes}", offer.bytes);
         return Ok(Taken::NotNeeded(Answer::Refused { reason }));
     }
-    let fresh = || (0..vectors).map(|_| shared.pool.take()).collect::<Vec<Buffer>>();
+    let fresh = || lengths().map(|values| shared.pool.take_of(values)).collect::<Vec<Buffer>>();
     let Some(mut transfer) = shared.uploads.begin(site, &offer, fresh).await else {
         return Ok(Taken::NotNeeded(Answer::Accepted));
     };
@@ -313,7 +313,7 @@ async fn take_update(
     transfer.read(up).await?;
     let mut vectors = transfer.finish()?.into_iter();
     let Some(delta) = vectors.next() else { return Err(StreamError::Ended) };
-    let update = Update { header, delta, control: vectors.next() };
+    let update = Update { header, delta, extra: vectors.next() };
     // One pass over the values, here where other sites' uploads go on beside it.
     let received = tokio::task::block_in_place(|| Received::screen(update));
     let (answer, answered) = oneshot::channel();

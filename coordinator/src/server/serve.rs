@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use quinn::Endpoint;
 use synod_common::event::{EventSink, Outcome};
+use synod_common::extra::Extras;
 use synod_common::ids::SiteName;
 use synod_common::wire::{Answer, Finished, shorten};
 use synod_transport::{CloseReason, EndpointError, bind_server};
@@ -84,7 +85,7 @@ pub async fn serve(
         plan_text: setup.plan.to_toml(),
         plan_digest: setup.plan.digest(),
         layout: setup.layout.digest(),
-        has_control: setup.plan.train.algorithm.has_control(),
+        extra: Extras::new(&setup.plan, &setup.layout).update,
         pool: setup.pool.clone(),
         uploads: Uploads::new(UPLOADS_MAX, Pace::default()),
         inputs: inputs.clone(),

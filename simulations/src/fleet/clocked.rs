@@ -15,6 +15,7 @@ use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use synod_common::event::RunEvent;
+use synod_common::extra::Extras;
 use synod_common::ids::{RoundId, SiteName};
 use synod_common::plan::OnTooFew;
 use synod_common::wire::TaskKind;
@@ -291,17 +292,18 @@ impl<'a> Clocked<'a> {
         let train = data.as_ref().map_or(0, |data| data.train.len() as u64);
         let held = data.as_ref().and_then(|data| data.holdout.as_ref()).map_or(0, |held| held.len() as u64);
         let model = self.fleet.trainer.layout().bytes();
-        let vectors = if task.control.is_some() { 2 } else { 1 };
+        let extras = Extras::new(plan, self.fleet.trainer.layout());
+        let down = model + Extras::bytes(extras.of_task(task.kind));
         match task.kind {
             TaskKind::Train => Load {
                 samples: match plan.train.steps {
                     Some(steps) => u64::from(steps).saturating_mul(u64::from(plan.train.batch)),
                     None => train.saturating_mul(u64::from(plan.train.epochs)),
                 },
-                down: model * vectors,
-                up: model * vectors,
+                down,
+                up: model + Extras::bytes(extras.update),
             },
-            TaskKind::Evaluate => Load { samples: held, down: model, up: 0 },
+            TaskKind::Evaluate => Load { samples: held, down, up: 0 },
         }
     }
 

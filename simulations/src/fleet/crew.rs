@@ -130,8 +130,9 @@ impl Fleet<'_> {
             let reason = format!("its state of round {} is lost; this is a bug, please report it", task.last_counted);
             return (Done::Event(declined(&site, reason)), None);
         };
+        let order = Order { round, model: &task.model.values, extra: task.extra.as_deref() };
         if task.kind == TaskKind::Evaluate {
-            let event = match work.evaluate(round, &task.model.values, &state) {
+            let event = match work.evaluate(order, &state) {
                 Ok(metrics) => Event::Evaluated { site, round, metrics },
                 Err(error) => declined(&site, error.to_string()),
             };
@@ -139,7 +140,6 @@ impl Fleet<'_> {
         }
         let mut watch =
             |_| if self.stop.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
-        let order = Order { round, model: &task.model.values, control: task.control.as_deref() };
         let (trained, keep) = match work.train(order, &state, pool.take(), millis, &mut watch) {
             Ok((mut update, state)) => {
                 update.header.train_ms = work_ms.unwrap_or(update.header.train_ms);

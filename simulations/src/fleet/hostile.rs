@@ -155,7 +155,7 @@ mod tests {
             steps: 1,
             loss_before: None,
         };
-        Update { header, delta: delta.to_vec().into(), control: None }
+        Update { header, delta: delta.to_vec().into(), extra: None }
     }
 
     fn changed(attack: Attack, delta: &[f32]) -> Vec<f32> {

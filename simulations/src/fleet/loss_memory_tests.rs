@@ -32,7 +32,7 @@ fn rounds_written_out(plan: &Arc<Plan>, memory: Memory) -> Vec<f64> {
         for name in population.names() {
             let before = kept.remove(name).filter(|_| memory == Memory::Kept).unwrap_or_default();
             let client = name.client_id();
-            let task = Assignment { round: RoundId(round), client, model: &model, control: None, state: &before };
+            let task = Assignment { round: RoundId(round), client, model: &model, extra: None, state: &before };
             let mut delta = vec![0.0; model.len()];
             let site = population.site(name).unwrap();
             let trained = trainer.train(&task, &site, &mut delta, &mut |_| ControlFlow::Continue(())).unwrap();

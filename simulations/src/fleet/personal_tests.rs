@@ -56,6 +56,7 @@ fn sites_with_few_classes_answer_better_with_models_of_their_own() {
     for (personal, shares_as_without) in [
         ("personal = \"fedper\"", false),
         ("personal = { fedrep = { head_epochs = 2 } }", false),
+        ("personal = \"fedpac\"", false),
         ("personal = { fedbabu = { epochs = 3 } }", false),
         ("personal = { blocks = { keep = [\"layers.0.*\"] } }", false),
         ("personal = { fine_tune = { epochs = 3, moves = \"head\" } }", true),

@@ -117,7 +117,7 @@ impl Driver<'_> {
         };
         let mut values = || (0..PARAMETERS + usize::from(odd == 5)).map(|_| input.float()).collect::<Vec<_>>().into();
         let delta = values();
-        Update { header, delta, control: (self.plan.train.algorithm.has_control() && odd != 6).then(values) }
+        Update { header, delta, extra: (self.plan.train.algorithm.scaffold.is_some() && odd != 6).then(values) }
     }
 
     fn step(&mut self, event: Event) {

@@ -3,6 +3,7 @@
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor, TensorData};
+use synod_common::plan::FedSam;
 
 /// Keeps the length of a gradient above 0 where it divides, as the authors of SAM do.
 const EPSILON: f64 = 1e-12;
@@ -68,21 +69,26 @@ impl ModuleVisitor for Apply<'_> {
     }
 }
 
-/// The L2 norm over all parameters, `[1]`, which stays on the device.
-fn norm<M: Module>(module: &M, gradients: &GradientsParams) -> Option<Tensor<1>> {
-    let mut squares = Squares { gradients, sum: None };
+/// The L2 norm over all parameters, `[1]`, which stays on the device. With `eta` that of `T g`, see [`scaled`].
+fn norm<M: Module>(module: &M, gradients: &GradientsParams, eta: Option<f64>) -> Option<Tensor<1>> {
+    let mut squares = Squares { gradients, eta, sum: None };
     module.visit(&mut squares);
     squares.sum.map(Tensor::sqrt)
 }
 
 struct Squares<'a> {
     gradients: &'a GradientsParams,
+    eta: Option<f64>,
     sum: Option<Tensor<1>>,
 }
 
 impl ModuleVisitor for Squares<'_> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         let Some(gradient) = self.gradients.get::<D>(param.id) else { return };
+        let gradient = match self.eta {
+            Some(eta) => scaled(param.val().inner(), gradient, eta),
+            None => gradient,
+        };
         let squares = (gradient.clone() * gradient).sum();
         self.sum = Some(match self.sum.take() {
             Some(sum) => sum + squares,
@@ -94,7 +100,7 @@ impl ModuleVisitor for Squares<'_> {
 /// Shortens the gradients of `module` to the norm `norm_max` over all parameters (Pascanu, Mikolov, Bengio: On the
 /// Difficulty of Training Recurrent Neural Networks, 2013). Gradients within it keep every bit.
 pub(in crate::train) fn clip<M: Module>(module: &M, gradients: &mut GradientsParams, norm_max: f64) {
-    let Some(norm) = norm(module, gradients) else { return };
+    let Some(norm) = norm(module, gradients, None) else { return };
     let factor = (norm.recip() * norm_max).clamp_max(1.0);
     module.visit(&mut Scale { gradients, factor });
 }
@@ -112,27 +118,42 @@ impl ModuleVisitor for Scale<'_> {
     }
 }
 
+/// `T g` with `T = |w| + eta` for each weight `w` and 1 for biases, as in the code released with ASAM.
+fn scaled<const D: usize>(value: Tensor<D>, gradient: Tensor<D>, eta: f64) -> Tensor<D> {
+    if D > 1 { (value.abs() + eta) * gradient } else { gradient }
+}
+
 /// `module` moved by `rho` in the direction of steepest ascent, `w + rho g / |g|` (FedSAM; Qu, Li, Duan, Liu, Tang, Lu:
 /// Generalized Federated Learning via Sharpness Aware Minimization, ICML 2022, algorithm 1).
-pub(in crate::train) fn ascend<M: Module>(module: M, gradients: &GradientsParams, rho: f64) -> M {
-    match norm(&module, gradients) {
-        Some(norm) => module.map(&mut Ascend { gradients, step: (norm + EPSILON).recip() * rho }),
+///
+/// Adaptive, `w + rho T^2 g / |T g|`: the distance is relative to the size of each weight, so that it means the same when
+/// layers are rescaled (Kwon, Kim, Park, Choi: ASAM: Adaptive Sharpness-Aware Minimization for Scale-Invariant Learning of
+/// Deep Neural Networks, ICML 2021; at sites, Caldarola, Caputo, Ciccone: Improving Generalization in Federated
+/// Learning by Seeking Flat Minima, ECCV 2022).
+pub(in crate::train) fn ascend<M: Module>(module: M, gradients: &GradientsParams, fedsam: &FedSam) -> M {
+    let eta = fedsam.adaptive.then_some(fedsam.eta);
+    match norm(&module, gradients, eta) {
+        Some(norm) => module.map(&mut Ascend { gradients, eta, step: (norm + EPSILON).recip() * fedsam.rho }),
         None => module,
     }
 }
 
 struct Ascend<'a> {
     gradients: &'a GradientsParams,
+    eta: Option<f64>,
     step: Tensor<1>,
 }
 
 impl ModuleMapper for Ascend<'_> {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let (id, tensor, mapper) = param.consume();
-        let value = match self.gradients.get::<D>(id) {
-            Some(gradient) => tensor.inner() + gradient * self.step.clone().reshape([1; D]),
-            None => tensor.inner(),
-        };
+        let mut value = tensor.inner();
+        if let Some(mut gradient) = self.gradients.get::<D>(id) {
+            if let Some(eta) = self.eta {
+                gradient = scaled(value.clone(), scaled(value.clone(), gradient, eta), eta);
+            }
+            value = value + gradient * self.step.clone().reshape([1; D]);
+        }
         Param::from_mapped_value(id, value.autodiff().require_grad(), mapper)
     }
 }
@@ -197,7 +218,7 @@ mod tests {
     #[test]
     fn the_worst_point_nearby_is_rho_away_along_the_gradient() {
         let at = module();
-        let worst = ascend(at.clone(), &gradients(&at), 0.5);
+        let worst = ascend(at.clone(), &gradients(&at), &FedSam { rho: 0.5, adaptive: false, eta: 0.01 });
         let mut found = [0.0; 4];
         crate::models::write_flat(&worst, &mut found).unwrap();
         let length = (1.0_f32 + 16.0 + 2.25 + 144.0).sqrt();
@@ -207,5 +228,19 @@ mod tests {
         // The gradient there belongs to the same parameters.
         let there = gradients(&worst);
         assert!((flat(&at, &there)[3] - 4.0 * found[3]).abs() < 1e-5);
+    }
+
+    #[test]
+    fn an_adaptive_ascent_goes_as_far_as_weights_are_large() {
+        let at = module();
+        let worst = ascend(at.clone(), &gradients(&at), &FedSam { rho: 0.5, adaptive: true, eta: 0.25 });
+        let mut found = [0.0; 4];
+        crate::models::write_flat(&worst, &mut found).unwrap();
+        // T is |w| + 0.25 for the two weights, 1 for the two biases.
+        let (scale, g) = ([1.25_f32, 2.25, 1.0, 1.0], [1.0, -4.0, 1.5, 12.0]);
+        let length = scale.iter().zip(g).map(|(t, g)| (t * g).powi(2)).sum::<f32>().sqrt();
+        for ((found, start), (t, g)) in found.iter().zip(START).zip(scale.iter().zip(g)) {
+            assert!((found - (start + 0.5 * t * t * g / length)).abs() < 1e-6, "{found}");
+        }
     }
 }

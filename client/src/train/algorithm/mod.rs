@@ -1,7 +1,7 @@
 //! What the algorithms of `[train.algorithm]` add to plain local training, one piece each.
 //!
 //! ```text
-//! batch ──► features ──► logits ──► FedLC ──► loss + margin control ──► + FedNTD, FedDecorr, MOON, iSogCLR ──► gradient
+//! batch ──► features ──► logits ──► FedLC ──► loss + margin control ──► + FedNTD, FedPAC, FedDecorr, MOON, iSogCLR ──► gradient
 //!                                                                          (FedSAM: once more, at the worst point nearby)
 //! gradient ──► + SCAFFOLD or FedDyn offset ──► + FedProx or FedDyn pull ──► clip to a norm ──► optimiser
 //! ```
@@ -9,6 +9,7 @@
 //! A piece whose strength is 0 is left out altogether, so that the step is FedAvg's to the bit. What a site keeps for its
 //! next round ([`SiteMemory`]) is a function of what it kept before, the received model and its delta.
 
+mod alignment;
 mod decorrelation;
 mod gradient;
 mod label_calibration;

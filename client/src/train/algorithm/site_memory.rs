@@ -52,7 +52,7 @@ impl<'a> SiteMemory<'a> {
             Some(values) if values.len() != expected => Err(TrainError::State { name, expected, found: values.len() }),
             values => Ok(values),
         };
-        if algorithms.scaffold.is_some() && fits("control", task.control)?.is_none() {
+        if algorithms.scaffold.is_some() && fits("control", task.extra)?.is_none() {
             return Err(TrainError::State { name: "control", expected, found: 0 });
         }
         let kept = |name: &'static str| fits(name, task.state.vector(name));
@@ -76,7 +76,7 @@ impl<'a> SiteMemory<'a> {
 
     /// What is added to every gradient of the round.
     pub(in crate::train) fn offset(&self) -> Option<Vec<f32>> {
-        if let (Some(_), Some(global)) = (self.algorithms.scaffold, self.task.control) {
+        if let (Some(_), Some(global)) = (self.algorithms.scaffold, self.task.extra) {
             return Some(match self.control {
                 Some(own) => global.iter().zip(own).map(|(global, own)| global - own).collect(),
                 None => global.to_vec(),
@@ -89,7 +89,7 @@ impl<'a> SiteMemory<'a> {
     pub(in crate::train) fn after(&self, delta: &[f32], steps: u64, lr: f64) -> Remembered {
         let mut state = State::default();
         let mut change = None;
-        if let (Some(_), Some(global)) = (self.algorithms.scaffold, self.task.control) {
+        if let (Some(_), Some(global)) = (self.algorithms.scaffold, self.task.extra) {
             let (own, moved) = control_after(self.control, global, delta, steps as f64 * lr);
             state.set_vector(CONTROL, own);
             change = Some(moved);
@@ -130,7 +130,7 @@ mod tests {
     const C: [f32; 2] = [0.5, -1.0];
 
     fn task(state: &State) -> Assignment<'_> {
-        Assignment { round: RoundId(1), client: ClientId([1; 16]), model: &MODEL, control: Some(&C), state }
+        Assignment { round: RoundId(1), client: ClientId([1; 16]), model: &MODEL, extra: Some(&C), state }
     }
 
     #[test]
@@ -187,7 +187,7 @@ mod tests {
             Err(TrainError::State { name: CONTROL, expected: 2, found: 3 })
         ));
         let empty = State::default();
-        let without = Assignment { control: None, ..task(&empty) };
+        let without = Assignment { extra: None, ..task(&empty) };
         assert!(matches!(SiteMemory::new(&algorithms, &without), Err(TrainError::State { found: 0, .. })));
     }
 }

@@ -4,6 +4,8 @@ use burn::tensor::{Device, Tensor, TensorData};
 use synod_common::plan::{Algorithms, FedNtd, Moon};
 use synod_losses::Targets;
 
+use super::super::engine::Start;
+use super::alignment::Alignment;
 use super::decorrelation::decorrelation;
 use super::label_calibration::margins;
 use super::model_contrast::model_contrast;
@@ -18,6 +20,8 @@ pub(in crate::train) struct Terms {
     distillation: Option<(FedNtd, Network)>,
     /// FedDecorr's weight.
     decorrelation: Option<f64>,
+    /// FedPAC's pull of features to the centroids of their classes.
+    alignment: Option<Alignment>,
     /// MOON with the received and the last local model.
     contrast: Option<Contrast>,
 }
@@ -29,19 +33,19 @@ struct Contrast {
 }
 
 impl Terms {
-    /// Of `algorithms` at a site with `class_counts` that received `global` and whose last local model was `previous`.
-    /// Both are put on `device`, which does not record.
+    /// Of `algorithms` at a site that received `global`, whose last local model was `previous`, and whose training begins at
+    /// `start`. Models are put on `device`, which does not record.
     pub(in crate::train) fn new(
         algorithms: &Algorithms,
         blueprint: &Blueprint,
         global: &[f32],
         previous: Option<&[f32]>,
-        class_counts: &[u64],
+        start: &Start<'_>,
         device: &Device,
     ) -> Result<Self, ModelError> {
         let margins = algorithms.fedlc.filter(|fedlc| fedlc.tau != 0.0).map(|fedlc| {
-            let margins = margins(class_counts, fedlc.tau);
-            Tensor::from_data(TensorData::new(margins, [1, class_counts.len()]), device)
+            let margins = margins(start.class_counts, fedlc.tau);
+            Tensor::from_data(TensorData::new(margins, [1, start.class_counts.len()]), device)
         });
         let frozen = |values: &[f32]| Network::new(blueprint, values, device);
         let distillation = match algorithms.fedntd.filter(|fedntd| fedntd.beta != 0.0) {
@@ -55,7 +59,9 @@ impl Terms {
             None => None,
         };
         let decorrelation = algorithms.feddecorr.map(|feddecorr| feddecorr.beta).filter(|beta| *beta != 0.0);
-        Ok(Self { margins, distillation, decorrelation, contrast })
+        let alignment = start.aligned.filter(|(_, lambda)| *lambda != 0.0);
+        let alignment = alignment.map(|(guide, lambda)| Alignment::new(lambda, &guide, device));
+        Ok(Self { margins, distillation, decorrelation, alignment, contrast })
     }
 
     /// The logits of which the loss is taken.
@@ -79,6 +85,9 @@ impl Terms {
         if let (Some((options, global)), Targets::Labels(labels)) = (&self.distillation, targets) {
             let global = global.forward(inputs.clone());
             loss = loss + not_true_distillation(logits.clone(), global, labels.clone(), options);
+        }
+        if let (Some(alignment), Targets::Labels(labels)) = (&self.alignment, targets) {
+            loss = loss + alignment.term(features.clone(), labels.clone());
         }
         if let Some(beta) = self.decorrelation {
             loss = loss + decorrelation(features.clone(), beta);

@@ -10,11 +10,12 @@
 //! | FedBN, FedPer, FedRep, blocks | `personal.blocks`: the blocks that stay, one after the other | as received | see [`Personal`] |
 //! | Ditto | `personal.model`: the model `v`, `[layout.len()]` | as received | algorithm 1 |
 //! | APFL | `personal.model`: the model `v`; `personal.alpha`, where it adapts | as received; the plan's | algorithm 1 and equation 11 |
-//! | FedBABU, fine-tuning | nothing | | |
+//! | FedBABU, fine-tuning, FedPAC (its heads come with the tasks) | nothing | | |
 //!
 //! [`Personal`]: synod_common::plan::Personal
 
 mod blocks;
+mod class_statistics;
 mod mixture;
 mod own;
 mod training;

@@ -2,11 +2,14 @@
 
 use std::borrow::Cow;
 
+use synod_common::blocks::Head;
+use synod_common::extra::Guide;
 use synod_common::plan::{BlockRule, FineTune, Moves, Personal, Plan};
 use synod_common::state::State;
 
 use super::super::course::{Accompanied, Phase};
 use super::super::error::TrainError;
+use super::super::trainer::Assignment;
 use super::blocks::BlockSet;
 use super::mixture::mixture;
 use crate::models::Blueprint;
@@ -19,8 +22,10 @@ const ALPHA: &str = "personal.alpha";
 #[derive(Clone, Debug)]
 pub(in crate::train) struct Personalisation {
     method: Option<Personal>,
-    /// The blocks that stay at the site; empty where none do.
+    /// The blocks of which the site has its own, kept there or with FedPAC sent with each task; empty where none are.
     local: BlockSet,
+    /// The head that FedPAC mixes.
+    mixed: Option<Head>,
     head: BlockSet,
 }
 
@@ -36,7 +41,13 @@ impl Personalisation {
             let names = blueprint.layout().blocks().iter().map(|block| block.name.as_str());
             return Err(TrainError::NoBlock { names: names.collect::<Vec<_>>().join(", ") });
         }
-        Ok(Self { method: plan.personal.clone(), local, head: BlockSet::new(blueprint, &BlockRule::Head) })
+        let head = BlockSet::new(blueprint, &BlockRule::Head);
+        let mixed = match plan.personal {
+            Some(Personal::Fedpac { .. }) => blueprint.layout().head(),
+            _ => None,
+        };
+        let local = if mixed.is_some() { head.clone() } else { local };
+        Ok(Self { method: plan.personal.clone(), local, mixed, head })
     }
 
     /// The options of Ditto: the strength of the pull, and passes.
@@ -52,12 +63,37 @@ impl Personalisation {
         self.method.as_ref().and_then(Personal::fine_tune)
     }
 
-    /// The model that training begins with at a site that received `model`.
+    /// FedPAC's head and centroids of `task`, and the strength of the pull to them.
     ///
     /// # Errors
-    /// When what is kept is of another model.
-    pub(in crate::train) fn start<'a>(&self, model: &'a [f32], state: &State) -> Result<Cow<'a, [f32]>, TrainError> {
-        match kept(state, BLOCKS, self.local.len())? {
+    /// When they are missing or of another model.
+    pub(in crate::train) fn aligned<'a>(&self, task: &Assignment<'a>) -> Result<Option<(Guide<'a>, f64)>, TrainError> {
+        let (Some(head), Some(Personal::Fedpac { lambda, .. })) = (&self.mixed, &self.method) else { return Ok(None) };
+        let (expected, found) = (Guide::values(head), task.extra.map_or(0, <[f32]>::len));
+        match Guide::read(task.extra.unwrap_or_default(), head) {
+            Some(guide) => Ok(Some((guide, *lambda))),
+            None => Err(TrainError::State { name: "guide", expected, found }),
+        }
+    }
+
+    /// The head that FedPAC mixes, where the plan has it.
+    pub(in crate::train) fn mixed(&self) -> Option<&Head> {
+        self.mixed.as_ref()
+    }
+
+    /// The model that training begins with at a site that received `task`. With FedPAC, a task without a guide is about its
+    /// model as it is.
+    ///
+    /// # Errors
+    /// When what is kept or came along is of another model.
+    pub(in crate::train) fn start<'a>(&self, task: &Assignment<'a>) -> Result<Cow<'a, [f32]>, TrainError> {
+        let model = task.model;
+        let own = match (&self.mixed, task.extra) {
+            (Some(_), Some(_)) => self.aligned(task)?.map(|(guide, _)| guide.head),
+            (Some(_), None) => None,
+            (None, _) => kept(task.state, BLOCKS, self.local.len())?,
+        };
+        match own {
             Some(packed) if !self.local.is_empty() => {
                 let mut start = model.to_vec();
                 self.local.unpack(packed, &mut start);
@@ -71,17 +107,14 @@ impl Personalisation {
     ///
     /// # Errors
     /// As [`start`](Self::start).
-    pub(in crate::train) fn answer<'a>(
-        &self,
-        model: &'a [f32],
-        state: &'a State,
-    ) -> Result<Cow<'a, [f32]>, TrainError> {
+    pub(in crate::train) fn answer<'a>(&self, task: &Assignment<'a>) -> Result<Cow<'a, [f32]>, TrainError> {
+        let Assignment { model, state, .. } = *task;
         match &self.method {
             Some(Personal::Ditto { .. }) => Ok(Cow::Borrowed(own(state, model)?)),
             Some(Personal::Apfl { alpha, .. }) => {
                 Ok(Cow::Owned(mixture(own(state, model)?, model, state.number(ALPHA).unwrap_or(*alpha))))
             }
-            _ => self.start(model, state),
+            _ => self.start(task),
         }
     }
 
@@ -110,7 +143,7 @@ impl Personalisation {
     /// What moves when in a round with `steps` steps on a site whose pass has `pass` steps.
     pub(in crate::train) fn phases(&self, steps: u64, pass: u64) -> Vec<Phase> {
         match self.method {
-            Some(Personal::Fedrep { head_epochs }) => vec![
+            Some(Personal::Fedrep { head_epochs } | Personal::Fedpac { head_epochs, .. }) => vec![
                 Phase { steps: pass.saturating_mul(u64::from(head_epochs)), frozen: self.head.others() },
                 Phase { steps, frozen: self.head.members().to_vec() },
             ],
@@ -128,14 +161,18 @@ impl Personalisation {
         Phase { steps: pass.saturating_mul(u64::from(tune.epochs)), frozen }
     }
 
-    /// The values in `trained` of the blocks that stay at the site.
+    /// The values in `trained` of the blocks of the site's own.
     pub(in crate::train) fn local_values(&self, trained: &[f32]) -> Vec<f32> {
         self.local.pack(trained)
     }
 
-    /// Takes the blocks that stay out of `delta` and keeps their trained `values` in `state`.
-    pub(in crate::train) fn retain(&self, values: Vec<f32>, delta: &mut [f32], state: &mut State) {
-        if !self.local.is_empty() {
+    /// Takes the blocks that stay out of `delta` and keeps their trained `values` in `state`. With FedPAC, whose head began
+    /// elsewhere than in the `received` model, `delta` gets its difference to the latter.
+    pub(in crate::train) fn retain(&self, values: Vec<f32>, received: &[f32], delta: &mut [f32], state: &mut State) {
+        if let Some(head) = &self.mixed {
+            let values = values.iter().zip(&received[head.range.clone()]);
+            delta[head.range.clone()].iter_mut().zip(values).for_each(|(delta, (own, shared))| *delta = own - shared);
+        } else if !self.local.is_empty() {
             state.set_vector(BLOCKS, values);
             self.local.clear(delta);
         }

@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
+use synod_common::extra::ClassStatistics;
 use synod_common::ids::{ClientId, RoundId};
 use synod_common::metrics::Metrics;
 use synod_common::plan::Plan;
@@ -53,7 +54,7 @@ impl Site {
     }
 
     fn task<'a>(round: u64, model: &'a [f32], state: &'a State) -> Assignment<'a> {
-        Assignment { round: RoundId(round), client: CLIENT, model, control: None, state }
+        Assignment { round: RoundId(round), client: CLIENT, model, extra: None, state }
     }
 
     fn train(&self, round: u64, model: &[f32], state: &State) -> (Trained, Vec<f32>) {
@@ -357,4 +358,106 @@ fn what_belongs_to_another_model_is_refused() {
     let plan = plan(MLP, "personal = { blocks = { keep = [\"fc.*\"] } }", "");
     let refused = Trainer::new(Arc::new(plan), &DeviceChoice::Cpu);
     assert!(matches!(refused, Err(TrainError::NoBlock { names }) if names.contains("layers.1.bias")));
+}
+
+/// A guide: the head of `model`, all centroids known and as `numbers` go.
+fn guide(model: &[f32]) -> Vec<f32> {
+    let mut guide = model[HEAD..].to_vec();
+    guide.extend([1.0; 10]);
+    guide.extend(numbers(4.0).into_iter().take(50));
+    guide
+}
+
+/// A round of FedPAC that began with `model` and `extra`.
+fn guided(site: &Site, model: &[f32], extra: &[f32]) -> (Trained, Vec<f32>) {
+    let (nothing, mut delta) = (State::default(), vec![f32::NAN; ALL]);
+    let task = Assignment { extra: Some(extra), ..Site::task(1, model, &nothing) };
+    let trained = site.trainer.train(&task, &site.data, &mut delta, &mut |_| ControlFlow::Continue(())).unwrap();
+    (trained, delta)
+}
+
+#[test]
+fn fedpac_trains_the_head_then_the_aligned_body() {
+    let site = Site::small("personal = { fedpac = { lambda = 2.0, head_epochs = 1 } }", "epochs = 1");
+    let (received, own) = (numbers(0.0), numbers(1.0));
+    let extra = guide(&own);
+    let (trained, delta) = guided(&site, &received, &extra);
+    let mut w = wide(&received);
+    w[HEAD..].copy_from_slice(&wide(&own[HEAD..]));
+    let centroids = wide(&extra[ALL - HEAD + 10..]);
+    let pass = site.pass();
+    for (step, batch) in site.batches(1, Purpose::Shuffle, 2 * pass).iter().enumerate() {
+        let of_head = step < pass;
+        let mut slope = gradient(&w, batch);
+        if !of_head {
+            // 2 lambda / (n d) (f - c), through tanh.
+            for (x, label) in batch.0.chunks(64).zip(&batch.1) {
+                for h in 0..5 {
+                    let sum: f64 = (0..64).map(|i| f64::from(x[i]) * w[i * 5 + h]).sum();
+                    let f = (sum + w[320 + h]).tanh();
+                    let apart = f - centroids[*label as usize * 5 + h];
+                    let back = 2.0 * 2.0 / (batch.1.len() * 5) as f64 * apart * (1.0 - f * f);
+                    slope[320 + h] += back;
+                    (0..64).for_each(|i| slope[i * 5 + h] += back * f64::from(x[i]));
+                }
+            }
+        }
+        let moved = if of_head { HEAD..ALL } else { 0..HEAD };
+        moved.for_each(|at| w[at] -= LR * slope[at]);
+    }
+    for (at, delta) in delta.iter().enumerate() {
+        let expected = w[at] - f64::from(received[at]);
+        assert!((f64::from(*delta) - expected).abs() < 2e-5, "{at}: {delta} {expected}");
+    }
+    assert_eq!(trained.steps, pass as u64, "steps of the shared body");
+    assert!(trained.state.is_empty(), "nothing stays at the site");
+    let head = site.trainer.layout().head().unwrap();
+    let values = trained.extra.unwrap();
+    let told = ClassStatistics::read(&values, &head).unwrap();
+    let counts = site.data.train.class_counts(10);
+    let share = |class: usize| counts[class] as f32 / site.data.train.len() as f32;
+    assert!((0..10).all(|class| (told.shares[class] - share(class)).abs() < 1e-6));
+    assert!(told.variance > 0.0);
+}
+
+#[test]
+fn fedpac_answers_with_its_own_head_and_needs_its_guide() {
+    let site = Site::small("personal = \"fedpac\"", "epochs = 1");
+    let (received, own, nothing) = (numbers(0.0), numbers(1.0), State::default());
+    let extra = guide(&own);
+    let mut mine = received.clone();
+    mine[HEAD..].copy_from_slice(&own[HEAD..]);
+    let task = Assignment { extra: Some(&extra), ..Site::task(1, &received, &nothing) };
+    assert_eq!(site.trainer.evaluate_at_site(&task, &site.data).unwrap(), Some(site.metrics(&mine)));
+    let (trained, delta) = guided(&site, &received, &extra);
+    assert_eq!(trained.before, Some(site.metrics(&mine)));
+    let after: Vec<f32> = received.iter().zip(&delta).map(|(received, delta)| received + delta).collect();
+    let (found, expected) = (trained.after.unwrap(), site.metrics(&after));
+    assert!((found.get("loss").unwrap() - expected.get("loss").unwrap()).abs() < 1e-5);
+    for bad in [None, Some(&extra[1..])] {
+        let task = Assignment { extra: bad, ..task };
+        let refused = site.trainer.train(&task, &site.data, &mut vec![0.0; ALL], &mut |_| ControlFlow::Continue(()));
+        assert!(matches!(refused, Err(TrainError::State { name: "guide", .. })), "{refused:?}");
+    }
+}
+
+#[test]
+fn fedpac_without_alignment_is_fedrep_from_the_head_it_was_given() {
+    let (received, own) = (numbers(0.0), numbers(1.0));
+    let pac = Site::small("personal = { fedpac = { lambda = 0.0, head_epochs = 2 } }", "epochs = 1");
+    let rep = Site::small("personal = { fedrep = { head_epochs = 2 } }", "epochs = 1");
+    let mut kept = State::default();
+    kept.set_vector("personal.blocks", own[HEAD..].to_vec());
+    let (of_rep, body) = rep.train(1, &received, &kept);
+    let (_, delta) = guided(&pac, &received, &guide(&own));
+    assert_eq!(delta[..HEAD], body[..HEAD], "to the bit");
+    let head = of_rep.state.vector("personal.blocks").unwrap();
+    let difference: Vec<f32> = head.iter().zip(&received[HEAD..]).map(|(head, received)| head - received).collect();
+    assert_eq!(delta[HEAD..], difference);
+    // No centroid is known in the first round: nothing to align with.
+    let aligned = Site::small("personal = { fedpac = { lambda = 3.0, head_epochs = 2 } }", "epochs = 1");
+    let mut first = guide(&own);
+    first[ALL - HEAD..][..10].fill(0.0);
+    assert_eq!(guided(&aligned, &received, &first).1, delta);
+    assert_ne!(guided(&aligned, &received, &guide(&own)).1, delta);
 }

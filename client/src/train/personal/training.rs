@@ -23,7 +23,7 @@ impl Trainer {
     pub fn evaluate_at_site(&self, task: &Assignment<'_>, site: &SiteData) -> Result<Option<Metrics>, TrainError> {
         let Some(holdout) = &site.holdout else { return Ok(None) };
         self.blueprint.check(task.model)?;
-        let answer = self.personal.answer(task.model, task.state)?;
+        let answer = self.personal.answer(task)?;
         let tuning = self.personal.fine_tune().map(|tune| self.personal.tuning(tune, self.pass(site)));
         let metrics = match tuning.filter(|phase| phase.steps > 0 && !site.train.is_empty()) {
             Some(phase) => {
@@ -77,8 +77,14 @@ impl Trainer {
             ..self.plan.train.algorithm
         };
         let memory = SiteMemory::new(&algorithms, task)?;
-        let course =
-            Course { start, accompanied: None, phases: &[phase], lr: self.lr(task.round), purpose: Purpose::Personal };
+        let course = Course {
+            start,
+            accompanied: None,
+            aligned: None,
+            phases: &[phase],
+            lr: self.lr(task.round),
+            purpose: Purpose::Personal,
+        };
         self.learn(task, &memory, &site.train, &course, out, &mut Watch { report: watch, progress: None }).map(drop)
     }
 }

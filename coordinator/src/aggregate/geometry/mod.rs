@@ -5,6 +5,7 @@
 //! | [`pcgrad_coefficients`] | takes from each update what goes against another |
 //! | [`cagrad_coefficients`] | moves from the mean towards the update that gains least |
 //! | [`fedmgda_coefficients`] | seeks a direction that is good for every update |
+//! | [`collaboration_weights`] | mixes heads for each site: FedPAC |
 //! | [`principal_coefficients`](super::principal_coefficients()), [`fedgh_coefficients`](super::fedgh_coefficients()) | in their own modules |
 //!
 //! Each result is a linear combination of the updates whose coefficients follow from their inner products: they are made
@@ -15,6 +16,7 @@
 //! formulas stay.
 
 mod cagrad;
+mod collaboration;
 mod fedmgda;
 mod pcgrad;
 mod simplex;
@@ -23,5 +25,6 @@ mod simplex;
 mod laws;
 
 pub use cagrad::{Cagrad, cagrad_coefficients};
+pub use collaboration::collaboration_weights;
 pub use fedmgda::{DirectionLength, FedMgda, fedmgda_coefficients};
 pub use pcgrad::pcgrad_coefficients;

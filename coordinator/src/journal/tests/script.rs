@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use synod_common::blocks::{BlockKind, BlockSpec, Layout};
 use synod_common::event::Outcome;
+use synod_common::extra::Extras;
 use synod_common::ids::{Digest, RoundId, SiteName};
 use synod_common::metrics::Metrics;
 use synod_common::plan::{AnyLoss, Plan};
@@ -69,8 +70,8 @@ impl Script {
     fn update(&self, site: &SiteName, round: RoundId, model: &[f32]) -> Update {
         let seed = f32::from(site.client_id().0[0]) / 64.0 - 2.0;
         let delta: Vec<f32> = model.iter().map(|v| seed + (round.0 as f32) / 8.0 - v / 16.0).collect();
-        let control =
-            self.plan.train.algorithm.has_control().then(|| delta.iter().map(|v| v / 3.0).collect::<Vec<_>>().into());
+        let extra =
+            Extras::new(&self.plan, &layout()).update.map(|_| delta.iter().map(|v| v / 3.0).collect::<Vec<_>>().into());
         let header = UpdateHeader {
             round,
             plan: self.plan.digest(),
@@ -83,7 +84,7 @@ impl Script {
             after: None,
             train_ms: 1,
         };
-        Update { header, delta: delta.into(), control }
+        Update { header, delta: delta.into(), extra }
     }
 
     /// Runs on `disk` until the run ends or `stop` actions were carried out.

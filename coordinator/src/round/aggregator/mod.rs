@@ -6,6 +6,7 @@
 //!                    or Gram        └── State of the last round ──► State of this one
 //! ```
 
+mod collaboration;
 mod combine;
 mod drift;
 mod intake;
@@ -19,12 +20,15 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use synod_common::blocks::Layout;
+use synod_common::extra::StatisticsError;
 use synod_common::ids::{ClientId, RoundId};
 use synod_common::plan::Plan;
 use synod_common::state::{State, StateError};
 use synod_common::update::Buffer;
 
 use crate::aggregate::{AggregateError, Screened, clip_norm, scale};
+use collaboration::Collaboration;
+pub(super) use collaboration::{guide, personal_head};
 use combine::Closing;
 pub(super) use drift::CONTROL;
 use drift::Drift;
@@ -39,6 +43,9 @@ pub enum StepError {
     /// What is remembered does not belong to this model.
     #[error(transparent)]
     State(#[from] StateError),
+    /// What a site said of its classes cannot be.
+    #[error(transparent)]
+    Statistics(#[from] StatisticsError),
     /// FLTrust without the update it measures the others by.
     #[error(
         "the trusted site sent no update, and `fltrust` has nothing to measure the others by; bring the site named in aggregate.strategy.fltrust.root back"
@@ -85,6 +92,8 @@ pub struct Aggregator {
     sites: usize,
     intake: Intake,
     drift: Drift,
+    /// FedPAC's, where the plan has it.
+    collaboration: Option<Collaboration>,
     /// In the order of the client ids, like everything that is held.
     counted: BTreeMap<(ClientId, u64), Counted>,
 }
@@ -110,7 +119,9 @@ impl Aggregator {
     ) -> Result<Self, AggregateError> {
         let intake = Intake::new(plan, round, layout, updates_max)?;
         let drift = Drift::new(plan.train.algorithm, layout.len());
-        Ok(Self { plan: Arc::clone(plan), layout: layout.clone(), sites, intake, drift, counted: BTreeMap::new() })
+        let collaboration = Collaboration::new(plan, layout);
+        let (plan, layout, counted) = (Arc::clone(plan), layout.clone(), BTreeMap::new());
+        Ok(Self { plan, layout, sites, intake, drift, collaboration, counted })
     }
 
     /// Number of updates taken.
@@ -119,9 +130,9 @@ impl Aggregator {
         self.counted.len()
     }
 
-    /// Takes the update of `client`, which `screened` is the screening of, and where the plan has SCAFFOLD the change of its
-    /// control variate. A client is taken once at each age; the caller sees to that. The delta of an update of an older model
-    /// is taken times the weight that the plan gives its age.
+    /// Takes the update of `client`, which `screened` is the screening of, and where the plan has one the vector beside it. A
+    /// client is taken once at each age; the caller sees to that. The delta of an update of an older model is taken times the
+    /// weight that the plan gives its age.
     ///
     /// # Errors
     /// When the arithmetic refuses the update, or it is too old; the aggregator is then as it was.
@@ -131,18 +142,23 @@ impl Aggregator {
         contribution: Contribution,
         mut delta: Buffer,
         mut screened: Screened,
-        control: Option<(Buffer, Screened)>,
+        extra: Option<(Buffer, Screened)>,
     ) -> Result<(), AggregateError> {
         if let Some(norm_max) = self.plan.aggregate.clip_norm {
             screened = clip_norm(&mut delta, screened, norm_max)?;
         }
+        let head = self.collaboration.as_ref().map(|collaboration| collaboration.head(&delta)).transpose()?;
         let weight = self.plan.round.weight_at(contribution.age).ok_or(AggregateError::Coefficient(0))?;
         if weight < 1.0 {
             screened = scale(&mut delta, weight)?;
         }
         self.intake.push(client, contribution.samples, delta, screened)?;
-        if let Some((change, screened)) = control {
-            self.drift.push(change, screened)?;
+        match (extra, &mut self.collaboration, head) {
+            (Some((statistics, _)), Some(collaboration), Some(head)) => {
+                collaboration.push(client, contribution.samples, head, statistics);
+            }
+            (Some((change, screened)), ..) => self.drift.push(change, screened)?,
+            (None, ..) => {}
         }
         self.counted.insert((client, contribution.age), Counted { contribution, norm_squared: screened.norm_squared });
         Ok(())
@@ -155,10 +171,13 @@ impl Aggregator {
     /// Without updates, when the state is of another model, or when the result would not be finite.
     pub fn finish(self, state: &State, model: &[f32], next: &mut [f32]) -> Result<Step, StepError> {
         let mut state = state.clone();
-        let Self { plan, layout, sites, intake, drift, counted } = self;
+        let Self { plan, layout, sites, intake, drift, collaboration, counted } = self;
         let share = counted.len() as f64 / sites.max(counted.len()).max(1) as f64;
         Closing { counted: counted.into_values().collect(), layout: &layout }.combine(intake, &mut state, next)?;
         drift.finish(share, &mut state, next.len())?;
+        if let Some(collaboration) = collaboration {
+            collaboration.finish(model, &mut state)?;
+        }
         let norm = optimise::optimise(&plan, share, &layout, &mut state, model, next)?;
         Ok(Step { norm, state })
     }
