@@ -200,6 +200,13 @@ impl State {
             RunEvent::RoundRetried { round, updates, updates_min, .. } => {
                 self.say(&format!("round {round} had {updates} of {updates_min} updates and is tried again"));
             }
+            RunEvent::UpdateLate { round, site, rounds_late, weight } => {
+                let fate = match weight {
+                    Some(weight) => format!("and counts {weight:.2} times"),
+                    None => "and does not count".to_owned(),
+                };
+                self.say(&format!("  {site}: the update of round {round} came {rounds_late} rounds late {fate}"));
+            }
             RunEvent::RoundExtended { round, updates, updates_min, deadline_ms, left_out } => {
                 let longer = humantime::format_duration(Duration::from_secs(deadline_ms.div_ceil(1000)));
                 let names: Vec<_> = left_out.iter().map(|l| format!("{} ({})", l.site, l.reason)).collect();

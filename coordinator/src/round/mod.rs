@@ -23,6 +23,8 @@ mod sites;
 #[cfg(test)]
 mod drift_tests;
 #[cfg(test)]
+mod durable_tests;
+#[cfg(test)]
 mod old_updates_tests;
 #[cfg(test)]
 mod quorum_tests;

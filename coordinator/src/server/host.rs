@@ -4,7 +4,7 @@ use crate::round::{Measured, ModelVersion};
 
 /// Filled in by the composition root: the coordinator itself links no tensors and writes no files.
 pub trait Host: Send + Sync {
-    /// Makes the model of a round durable.
+    /// Keeps the model of a simulated round. A served run has its journal for that, and does not ask.
     ///
     /// # Errors
     /// Why it could not be saved, with what to do.

@@ -23,6 +23,7 @@ use super::clock::millis;
 use super::error::FleetError;
 use super::hostile::Hostile;
 use super::kept::KeptStates;
+use super::pace::{Pace, Turn};
 use super::population::Population;
 
 /// Updates on their way from workers to the machine, besides the one each worker makes.
@@ -105,16 +106,16 @@ enum Job {
     Central { model: Arc<ModelVersion> },
 }
 
-/// Jobs that wait for a worker.
+/// Jobs that wait for a worker, those of the earliest turn first.
 #[derive(Default)]
 struct Queue {
-    jobs: Mutex<(VecDeque<Job>, bool)>,
+    jobs: Mutex<(BTreeMap<Turn, Job>, bool)>,
     changed: Condvar,
 }
 
 impl Queue {
-    fn push(&self, job: Job) {
-        self.jobs.lock().unwrap_or_else(PoisonError::into_inner).0.push_back(job);
+    fn push(&self, turn: Turn, job: Job) {
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner).0.insert(turn, job);
         self.changed.notify_one();
     }
 
@@ -127,10 +128,10 @@ impl Queue {
     }
 
     /// Waits for a job; `None` at the end.
-    fn pop(&self) -> Option<Job> {
+    fn pop(&self) -> Option<(Turn, Job)> {
         let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
-            if let Some(job) = jobs.0.pop_front() {
+            if let Some(job) = jobs.0.pop_first() {
                 return Some(job);
             }
             if jobs.1 {
@@ -200,7 +201,7 @@ impl Fleet<'_> {
         arrivals: Vec<Event>,
         queue: &Queue,
         kept: &KeptStates,
-        inbox: &mpsc::Receiver<Done>,
+        inbox: &mpsc::Receiver<(Turn, Done)>,
     ) -> Ended {
         // Everyone is there before the first round, as if arrival.count.min were all of them.
         let mut machine = Machine::new(setup);
@@ -211,34 +212,38 @@ impl Fleet<'_> {
         let mut now = Millis(0);
         let (mut wake_at, mut outstanding) = (None, 0_usize);
         let (hostile, mut gang) = (self.population.hostile(), Gang::default());
+        let mut pace = Pace::new(&self.plan);
         loop {
-            let event = match next.pop_front() {
-                Some(event) => event,
-                None if self.stop.load(Ordering::Relaxed) => Event::Interrupt,
+            let event = if let Some(event) = next.pop_front() {
+                event
+            } else if self.stop.load(Ordering::Relaxed) {
+                // What a site was stopped in is no failure of the site.
+                Event::Interrupt
+            } else if let Some(done) = pace.next() {
+                outstanding -= 1;
+                match done {
+                    Done::Event(event) => event,
+                    Done::Held(site, result) => {
+                        next.extend(gang.done(site, *result, hostile));
+                        continue;
+                    }
+                }
+            } else if outstanding == 0 {
                 // Nobody works and nothing is due but a deadline: it is reached at once.
-                None if outstanding == 0 => match wake_at.take() {
+                match wake_at.take() {
                     Some(at) => {
                         now = now.max(at);
                         Event::Tick
                     }
                     None => Event::Interrupt,
-                },
-                None => match inbox.recv_timeout(Duration::from_millis(100)) {
-                    Ok(done) => {
-                        outstanding -= 1;
-                        match done {
-                            // What a site was stopped in is no failure of the site.
-                            _ if self.stop.load(Ordering::Relaxed) => Event::Interrupt,
-                            Done::Event(event) => event,
-                            Done::Held(site, result) => {
-                                next.extend(gang.done(site, *result, hostile));
-                                continue;
-                            }
-                        }
-                    }
-                    Err(mpsc::RecvTimeoutError::Timeout) => continue,
-                    Err(mpsc::RecvTimeoutError::Disconnected) => Event::Interrupt,
-                },
+                }
+            } else {
+                match inbox.recv_timeout(Duration::from_millis(100)) {
+                    Ok((turn, done)) => pace.came(turn, done),
+                    Err(mpsc::RecvTimeoutError::Timeout) => {}
+                    Err(mpsc::RecvTimeoutError::Disconnected) => next.push_back(Event::Interrupt),
+                }
+                continue;
             };
             if matches!(
                 event,
@@ -252,15 +257,20 @@ impl Fleet<'_> {
                 match action {
                     Action::Send { site, task } => {
                         outstanding += 1;
-                        if task.kind == TaskKind::Train {
-                            let colludes = self.population.index(&site).is_some_and(|site| hostile.colludes(site));
-                            gang.sent(task.round, colludes);
-                        }
-                        queue.push(Job::Site { site, task });
+                        let index = self.population.index(&site);
+                        let turn = match task.kind {
+                            TaskKind::Train => {
+                                gang.sent(task.round, index.is_some_and(|site| hostile.colludes(site)));
+                                let samples = index.and_then(|site| self.population.size(site)).unwrap_or(0);
+                                pace.train(&self.plan, task.round, &site, samples as u64)
+                            }
+                            TaskKind::Evaluate => pace.other(),
+                        };
+                        queue.push(turn, Job::Site { site, task });
                     }
                     Action::EvaluateCentrally { model } => {
                         outstanding += 1;
-                        queue.push(Job::Central { model });
+                        queue.push(pace.other(), Job::Central { model });
                     }
                     Action::WakeAt(at) => wake_at = Some(at),
                     // A simulation that is stopped begins anew: nothing of it needs to outlive it.
@@ -284,13 +294,13 @@ impl Fleet<'_> {
     }
 
     /// One worker: takes jobs until the queue closes.
-    fn work(&self, queue: &Queue, kept: &KeptStates, results: &mpsc::SyncSender<Done>, pool: &BufferPool) {
-        while let Some(job) = queue.pop() {
+    fn work(&self, queue: &Queue, kept: &KeptStates, results: &mpsc::SyncSender<(Turn, Done)>, pool: &BufferPool) {
+        while let Some((turn, job)) = queue.pop() {
             let done = match job {
                 Job::Site { site, task } => self.site_job(site, &task, kept, pool),
                 Job::Central { model } => Done::Event(self.central_job(&model)),
             };
-            if results.send(done).is_err() {
+            if results.send((turn, done)).is_err() {
                 return;
             }
         }

@@ -14,6 +14,7 @@ mod driver;
 mod error;
 mod hostile;
 mod kept;
+mod pace;
 mod population;
 mod references;
 mod split;

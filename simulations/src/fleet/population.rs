@@ -140,6 +140,12 @@ impl Population {
         self.sites.iter().map(|s| s.rows.len())
     }
 
+    /// Samples of the site at `index`, held-out ones included.
+    #[must_use]
+    pub fn size(&self, index: usize) -> Option<usize> {
+        self.sites.get(index).map(|s| s.rows.len())
+    }
+
     /// The row numbers of each site, held-out ones included.
     pub fn rows(&self) -> impl Iterator<Item = &[u32]> {
         self.sites.iter().map(|s| s.rows.as_slice())

@@ -193,7 +193,7 @@ impl Story {
                 round.ms = *ms;
                 round.close_ms = round.last_update_ms.map(|last| at_ms.saturating_sub(last));
             }
-            RunEvent::RoundExtended { .. } | RunEvent::RoundShrunk { .. } => {}
+            RunEvent::RoundExtended { .. } | RunEvent::RoundShrunk { .. } | RunEvent::UpdateLate { .. } => {}
             RunEvent::RoundRetried { round, updates: _, updates_min: _, left_out } => {
                 self.left_out(round.0, left_out);
                 self.rounds.entry(round.0).or_default().retries += 1;
