@@ -12,6 +12,7 @@ pub mod metrics;
 pub mod plan;
 pub mod random;
 pub mod state;
+pub mod status;
 pub mod time;
 pub mod update;
 pub mod wire;

@@ -248,6 +248,24 @@ pub(crate) enum CoordinatorCommand {
         after_help = "Examples:\n  synod coordinator serve study.toml --identity certs/coordinator --listen 0.0.0.0:7443\n  synod coordinator serve plans/demo.toml --identity certs/coordinator --listen 127.0.0.1:0 --json"
     )]
     Serve(ServeArgs),
+    /// Say where a served run is and what it waits for: what, who, since when, until when, and what happens then.
+    #[command(
+        after_help = "Examples:\n  synod coordinator status\n  synod coordinator status synod-out/heart-1a2b3c4d --json\n\nIt reads status.json in the run's folder and needs no connection."
+    )]
+    Status(StatusArgs),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct StatusArgs {
+    /// The run's folder [default: the one in synod-out that was written last].
+    #[arg(value_name = "DIR")]
+    pub(crate) dir: Option<PathBuf>,
+    /// The same as DIR.
+    #[arg(long, value_name = "DIR", conflicts_with = "dir")]
+    pub(crate) run: Option<PathBuf>,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Args, Debug)]

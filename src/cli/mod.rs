@@ -19,6 +19,7 @@ mod plan;
 mod plan_file;
 mod serve;
 mod simulate;
+mod status;
 mod stop;
 mod strategies;
 
@@ -59,6 +60,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Partition(args) => partition::run(&args, cli.quiet, colour),
         Command::Plan(command) => plan::run(&command),
         Command::Coordinator(CoordinatorCommand::Serve(args)) => serve::run(&args, cli.quiet),
+        Command::Coordinator(CoordinatorCommand::Status(args)) => status::run(&args),
         Command::Journal(command) => journal::run(&command),
         Command::Client(ClientCommand::Run(args)) => client::run(args, cli.quiet),
         Command::Losses(command) => losses::run(&command),
