@@ -5,6 +5,7 @@
 //!
 //! Nothing here does I/O, reads a clock, or knows burn or quinn.
 
+pub mod absences;
 pub mod blocks;
 pub mod event;
 pub mod ids;

@@ -12,7 +12,7 @@ use synod_common::ids::SiteName;
 use synod_coordinator::journal::{KeepModels, KeepUpdates};
 use synod_losses::TaskKind;
 
-const EXIT_CODES: &str = "Exit codes: 0 done · 1 unexpected · 2 usage or configuration · 3 coordinator unreachable · \
+pub(super) const EXIT_CODES: &str = "Exit codes: 0 done · 1 unexpected · 2 usage or configuration · 3 coordinator unreachable · \
 4 identity refused · 5 the run ended without its goal · 6 data or model does not fit · 130 interrupted";
 
 /// Federated learning in one binary: coordinator, clients and simulator.
