@@ -16,6 +16,14 @@ fix:
 test *ARGS="--workspace":
     cargo test {{ARGS}}
 
+# Federations in which everything fails: `just chaos 10000`, or `just chaos 10000 --first 5000`.
+chaos N="1000" *ARGS:
+    cargo run --release -- chaos --seeds {{N}} {{ARGS}}
+
+# Inputs for every fuzz target: `just fuzz 1000000`.
+fuzz N="100000" *ARGS:
+    cargo run --release -- chaos --fuzz {{N}} {{ARGS}}
+
 # A federation of real processes on this machine.
 demo *ARGS:
     cargo run --release -- demo {{ARGS}}

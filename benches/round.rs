@@ -11,10 +11,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use synod_certs::tls::system_clock;
 use synod_certs::{Identity, throwaway};
 use synod_client::catalogue::Zoo;
 use synod_client::data::{Dataset, Inputs, Loaded, SiteData};
 use synod_client::device::DeviceChoice;
+use synod_client::enrol::{NextKey, Wallet};
 use synod_client::session::{Loader, SessionOptions, run as run_session};
 use synod_client::train::Trainer;
 use synod_common::event::RunEvent;
@@ -24,7 +26,7 @@ use synod_common::state::State;
 use synod_common::update::BufferPool;
 use synod_coordinator::journal::{Journal, Keep};
 use synod_coordinator::round::Setup;
-use synod_coordinator::server::{NoHost, ServeOptions, serve};
+use synod_coordinator::server::{Members, NoHost, ServeOptions, serve};
 use synod_simulations::fleet::{Fleet, FleetOptions, Population};
 
 #[global_allocator]
@@ -48,7 +50,7 @@ fn samples(clients: usize) -> Loaded {
     let rows = clients * 10;
     let labels = (0..rows).map(|i| (i % 10) as u32).collect::<Vec<_>>();
     let dataset = Dataset::new(Inputs::U8(vec![0; rows * 784]), labels, vec![1, 28, 28]).expect("the shape is right");
-    Loaded { train: Arc::new(dataset), test: None, assignment: None, notes: Vec::new() }
+    Loaded { train: Arc::new(dataset), test: None, assignment: None, traces: Vec::new(), notes: Vec::new() }
 }
 
 /// Seconds to read `updates` updates of `len` values twice, on all cores.
@@ -139,7 +141,7 @@ fn loopback(clients: usize, strategy: &str) -> f64 {
     runtime.block_on(async {
         let (told, address) = tokio::sync::oneshot::channel();
         let options = ServeOptions {
-            identity: identity(&made.coordinator),
+            members: Members::Certified(Arc::new(identity(&made.coordinator))),
             listen: ([127, 0, 0, 1], 0).into(),
             release: "bench".into(),
         };
@@ -152,11 +154,15 @@ fn loopback(clients: usize, strategy: &str) -> f64 {
         let address = address.await.expect("it listens").to_string();
         for folder in made.sites.values() {
             let options = SessionOptions {
-                identity: identity(folder),
+                wallet: Arc::new(
+                    Wallet::open(folder, NextKey::Same, "bench", system_clock(), Box::new(|_| {}))
+                        .expect("an identity"),
+                ),
                 coordinator: address.clone(),
                 release: "bench".into(),
                 unreachable_max: Duration::from_secs(10),
                 state: folder.join("state"),
+                keep_every: Duration::from_secs(60),
                 loader: Arc::clone(&loader),
             };
             tokio::spawn(run_session(options, Box::new(|_| {}), std::future::pending()));

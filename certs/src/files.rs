@@ -112,7 +112,10 @@ pub(crate) fn read_certificate(path: &Path) -> Result<CertificateDer<'static>, F
 }
 
 /// The certificates in `path`, at least one and at most `most`.
-pub(crate) fn read_certificates(path: &Path, most: usize) -> Result<Vec<CertificateDer<'static>>, FileError> {
+///
+/// # Errors
+/// When the file is missing, unreadable, too large, or holds none or more.
+pub fn read_certificates(path: &Path, most: usize) -> Result<Vec<CertificateDer<'static>>, FileError> {
     let text = read_bounded(path, open(path)?)?;
     let certificates: Vec<_> = CertificateDer::pem_slice_iter(&text).filter_map(Result::ok).take(most + 1).collect();
     let found = certificates.len();
@@ -136,8 +139,11 @@ pub(crate) fn read_secret(path: &Path) -> Result<Zeroizing<Vec<u8>>, FileError> 
     read_bounded(path, file)
 }
 
-/// Writes `bytes` for their owner alone to read.
-pub(crate) fn write_secret(path: &Path, bytes: &[u8], overwrite: Overwrite) -> Result<(), FileError> {
+/// Writes `bytes` for their owner alone to read: the old file or the new one is there at any time, also after a crash.
+///
+/// # Errors
+/// When the file is there already and `overwrite` says to refuse, or the system refuses to write.
+pub fn write_secret(path: &Path, bytes: &[u8], overwrite: Overwrite) -> Result<(), FileError> {
     write(path, bytes, Readers::Owner, overwrite)
 }
 
@@ -151,7 +157,10 @@ pub(crate) fn write_certificate(
 }
 
 /// Writes `certificates`, one after the other, for everybody to read.
-pub(crate) fn write_certificates(
+///
+/// # Errors
+/// As [`write_secret`].
+pub fn write_certificates(
     path: &Path,
     certificates: &[CertificateDer<'_>],
     overwrite: Overwrite,
@@ -176,7 +185,10 @@ pub(crate) fn remove(path: &Path) -> Result<(), FileError> {
 }
 
 /// Makes `folder` and those above it, open to their owner only, unless it is there.
-pub(crate) fn make_folder(folder: &Path) -> Result<(), FileError> {
+///
+/// # Errors
+/// When the system refuses.
+pub fn make_folder(folder: &Path) -> Result<(), FileError> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]

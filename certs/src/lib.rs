@@ -37,12 +37,14 @@ pub use authority::{
     trusted_after,
 };
 pub use explain::{CertificateOf, Explanation, alert_of_quic_code, explain, explain_alert};
-pub use files::{FileError, Overwrite, PEM_FILE_BYTES_MAX};
+pub use files::{
+    FileError, Overwrite, PEM_FILE_BYTES_MAX, make_folder, read_certificates, write_certificates, write_secret,
+};
 pub use identity::{Identity, IdentityError, IdentityProblem, PendingIdentity};
 pub use invitation::{Token, TokenDigest, TokenError};
 pub use passphrase::{PASSPHRASE_CHARS_MIN, Passphrase, PassphraseError};
 pub use peer::{CERTIFICATE_BYTES_MAX, FingerprintError, KeyFingerprint, PeerError, PeerIdentity, peer_of};
-pub use request::{REQUEST_BYTES_MAX, RequestProblem};
+pub use request::{REQUEST_BYTES_MAX, RequestProblem, request_key};
 pub use role::{Role, RoleError, SERVER_NAME, Subject};
 pub use rustls::pki_types::{CertificateDer, CertificateSigningRequestDer, ServerName};
 pub use throwaway::{Throwaway, ThrowawayError, throwaway};

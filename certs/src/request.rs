@@ -5,6 +5,8 @@ use rustls::pki_types::CertificateSigningRequestDer;
 use x509_parser::certification_request::X509CertificationRequest;
 use x509_parser::prelude::FromDer;
 
+use crate::peer::KeyFingerprint;
+
 /// Largest certificate request read. Ours take about 200 bytes.
 pub const REQUEST_BYTES_MAX: usize = 8 * 1024;
 
@@ -28,6 +30,14 @@ pub enum RequestProblem {
         "its signature is not by the key it names, so who sent it may not hold that key; make it again on the machine that will use it"
     )]
     Signature,
+}
+
+/// The digest of the key in `request`, whose holder has signed it.
+///
+/// # Errors
+/// When the request is malformed, not signed by its own key, or for another kind of key than P-256.
+pub fn request_key(request: &CertificateSigningRequestDer<'_>) -> Result<KeyFingerprint, RequestProblem> {
+    Ok(KeyFingerprint::of_key_info(&public_key(request)?.subject_public_key_info()))
 }
 
 /// The key in `request`, whose holder has signed it. Everything else that the request asks for is left unread.

@@ -9,7 +9,7 @@ use synod_common::state::State;
 use synod_common::update::{Buffer, Update, UpdateHeader};
 
 use crate::data::SiteData;
-use crate::train::{Assignment, StepReport, TrainError, Trainer};
+use crate::train::{Assignment, StepReport, TrainError, Trainer, Watch};
 
 /// Reads a monotonic clock, in milliseconds; the core never does so itself.
 pub type Clock = fn() -> u64;
@@ -61,14 +61,29 @@ impl Work {
         &self,
         order: Order<'_>,
         state: &State,
-        mut delta: Buffer,
+        delta: Buffer,
         clock: Clock,
         watch: &mut dyn FnMut(StepReport) -> ControlFlow<()>,
+    ) -> Result<(Update, State), TrainError> {
+        self.train_keeping(order, state, delta, clock, &mut Watch { report: watch, progress: None })
+    }
+
+    /// As [`train`](Self::train), with somebody who keeps how far it is.
+    ///
+    /// # Errors
+    /// See [`Trainer::train`].
+    pub fn train_keeping(
+        &self,
+        order: Order<'_>,
+        state: &State,
+        mut delta: Buffer,
+        clock: Clock,
+        watch: &mut Watch<'_>,
     ) -> Result<(Update, State), TrainError> {
         let started = clock();
         let Order { round, model, control } = order;
         let task = Assignment { round, client: self.client, model, control, state };
-        let trained = self.trainer.train(&task, &self.data, &mut delta, watch)?;
+        let trained = self.trainer.train_keeping(&task, &self.data, &mut delta, watch)?;
         let header = UpdateHeader {
             round,
             plan: self.trainer.plan_digest(),

@@ -160,8 +160,14 @@ impl Layout {
 /// The digest of values alone, as little-endian f32: what a raw block stream carries at its end.
 #[must_use]
 pub fn values_digest(values: &[f32]) -> Digest {
+    vectors_digest(&[values])
+}
+
+/// The digest of several vectors one after the other, as [`values_digest`] of them joined.
+#[must_use]
+pub fn vectors_digest(vectors: &[&[f32]]) -> Digest {
     let mut hasher = blake3::Hasher::new();
-    update_with_values(&mut hasher, values);
+    vectors.iter().for_each(|values| update_with_values(&mut hasher, values));
     Digest(*hasher.finalize().as_bytes())
 }
 

@@ -12,7 +12,7 @@ pub const EVENT_VERSION: u32 = 1;
 /// One line of `events.jsonl`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Stamped {
-    /// Milliseconds since the run started, on a monotonic clock.
+    /// Milliseconds since the run started, on a monotonic clock; where a simulation has a virtual clock, on that.
     pub at_ms: u64,
     /// What happened.
     #[serde(flatten)]
@@ -254,6 +254,13 @@ pub enum Outcome {
 pub trait EventSink: Send + Sync {
     /// Takes one event.
     fn publish(&self, event: &RunEvent);
+
+    /// Takes one event that happened so many milliseconds after the run began on a virtual clock; those who do not care take
+    /// it like any other.
+    fn publish_at(&self, at_ms: u64, event: &RunEvent) {
+        let _ = at_ms;
+        self.publish(event);
+    }
 }
 
 impl EventSink for () {

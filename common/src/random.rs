@@ -37,6 +37,12 @@ pub enum Purpose {
     Labels,
     /// Which samples of a rare class a simulation keeps.
     LongTail,
+    /// Which sites of a simulation come late or go.
+    Arrival,
+    /// Which samples of a simulated site change while a run goes on.
+    Drift,
+    /// Which machine a simulated site has, when it is there, and what fails.
+    Systems,
 }
 
 impl Purpose {
@@ -54,6 +60,9 @@ impl Purpose {
             Self::Shift => "shift",
             Self::Labels => "labels",
             Self::LongTail => "long tail",
+            Self::Arrival => "arrival",
+            Self::Drift => "drift",
+            Self::Systems => "systems",
             Self::Views => "views",
         }
     }

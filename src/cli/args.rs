@@ -12,6 +12,8 @@ use synod_common::ids::SiteName;
 use synod_coordinator::journal::{KeepModels, KeepUpdates};
 use synod_losses::TaskKind;
 
+pub(crate) use super::enrol::args::{CLIENT_HOME, HomeArgs, JoinArgs, MembersCommand, ServiceCommand};
+
 pub(super) const EXIT_CODES: &str = "Exit codes: 0 done · 1 unexpected · 2 usage or configuration · 3 coordinator unreachable · \
 4 identity refused · 5 the run ended without its goal · 6 data or model does not fit · 130 interrupted";
 
@@ -84,6 +86,31 @@ pub(crate) enum Command {
     /// Make the certificates of a federation.
     #[command(subcommand)]
     Certs(CertsCommand),
+    /// Play federations in which everything fails, or fuzz what reads bytes; for who works on Synod.
+    #[command(
+        hide = true,
+        after_help = "Examples:\n  synod chaos --seeds 10000\n  synod chaos --replay 4711 -v\n  synod chaos --fuzz 1000000 --target frames"
+    )]
+    Chaos(ChaosArgs),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ChaosArgs {
+    /// Seeds to play.
+    #[arg(long, default_value_t = 1000)]
+    pub(crate) seeds: u64,
+    /// The first seed.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) first: u64,
+    /// Play one seed and show its last lines; all of them with -v.
+    #[arg(long, value_name = "SEED", conflicts_with = "seeds")]
+    pub(crate) replay: Option<u64>,
+    /// Give so many inputs to each fuzz target instead.
+    #[arg(long, value_name = "EXECUTIONS", conflicts_with_all = ["seeds", "replay"])]
+    pub(crate) fuzz: Option<u64>,
+    /// Only this fuzz target.
+    #[arg(long, requires = "fuzz")]
+    pub(crate) target: Option<String>,
 }
 
 #[derive(Args, Debug)]
@@ -131,6 +158,9 @@ pub(crate) struct SimulateArgs {
     /// Compare with other ways to train: each site alone, FedAvg, all data pooled.
     #[arg(long, value_enum, value_delimiter = ',')]
     pub(crate) compare: Vec<Compare>,
+    /// Print the time to these values of the main metric, like 0.8,0.9: on the virtual clock, where the plan has profiles.
+    #[arg(long, value_delimiter = ',')]
+    pub(crate) targets: Vec<f64>,
     /// Print events as JSON lines to standard output.
     #[arg(long)]
     pub(crate) json: bool,
@@ -245,7 +275,7 @@ pub(crate) enum Template {
 pub(crate) enum CoordinatorCommand {
     /// Coordinate one run of a plan and end with it; run again after a crash, it goes on.
     #[command(
-        after_help = "Examples:\n  synod coordinator serve study.toml --identity certs/coordinator --listen 0.0.0.0:7443\n  synod coordinator serve plans/demo.toml --identity certs/coordinator --listen 127.0.0.1:0 --json"
+        after_help = "Examples:\n  synod coordinator serve study.toml --key-file unlock.key\n  synod coordinator serve plans/demo.toml --identity certs/coordinator --listen 127.0.0.1:0 --json"
     )]
     Serve(ServeArgs),
     /// Say where a served run is and what it waits for: what, who, since when, until when, and what happens then.
@@ -253,6 +283,8 @@ pub(crate) enum CoordinatorCommand {
         after_help = "Examples:\n  synod coordinator status\n  synod coordinator status synod-out/heart-1a2b3c4d --json\n\nIt reads status.json in the run's folder and needs no connection."
     )]
     Status(StatusArgs),
+    #[command(flatten)]
+    Members(MembersCommand),
 }
 
 #[derive(Args, Debug)]
@@ -273,9 +305,12 @@ pub(crate) struct ServeArgs {
     /// The plan.
     #[arg(value_name = "PLAN.toml")]
     pub(crate) plan: PathBuf,
-    /// The coordinator's identity folder, from `synod certs`.
+    /// The coordinator's identity folder, from `synod certs`, instead of a coordinator made by `synod coordinator init`: then
+    /// everybody whom the authority certified may take part.
     #[arg(long, env = "SYNOD_IDENTITY", value_name = "DIR")]
-    pub(crate) identity: PathBuf,
+    pub(crate) identity: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) home: HomeArgs,
     /// The UDP address to listen on; port 0 lets the system choose.
     #[arg(long, env = "SYNOD_LISTEN", default_value = "0.0.0.0:7443")]
     pub(crate) listen: SocketAddr,
@@ -351,19 +386,33 @@ pub(crate) enum JournalCommand {
 pub(crate) enum ClientCommand {
     /// Take part in one run and end with it.
     #[command(
-        after_help = "Examples:\n  synod client run --coordinator study.example.org:7443 --identity certs/st-vincent --data /srv/study\n  synod client run --coordinator 127.0.0.1:7443 --identity certs/site-0 --rehearse"
+        after_help = "Examples:\n  synod client run --data /srv/study\n  synod client run --coordinator 127.0.0.1:7443 --identity certs/site-0 --rehearse"
     )]
     Run(ClientArgs),
+    /// Join a federation with the line that its operator sent.
+    #[command(
+        after_help = "Examples:\n  synod client join quic://study.example.org:7443 --token TOKEN --pin sha256:DIGEST\n  synod client join quic://study.example.org:7443 --token TOKEN --pin sha256:DIGEST --home /var/lib/synod --wait 1h"
+    )]
+    Join(JoinArgs),
+    /// Let the system start the client.
+    #[command(subcommand)]
+    Service(ServiceCommand),
 }
 
 #[derive(Args, Debug)]
 pub(crate) struct ClientArgs {
-    /// The coordinator, as host:port.
+    /// The folder that `synod client join` made.
+    #[arg(long, env = "SYNOD_CLIENT_HOME", value_name = "DIR", default_value = CLIENT_HOME)]
+    pub(crate) home: PathBuf,
+    /// The coordinator, as host:port [default: the one that was joined].
     #[arg(long, env = "SYNOD_COORDINATOR")]
-    pub(crate) coordinator: String,
-    /// This site's identity folder, from `synod certs`.
+    pub(crate) coordinator: Option<String>,
+    /// This site's identity folder [default: the one in the home folder].
     #[arg(long, env = "SYNOD_IDENTITY", value_name = "DIR")]
-    pub(crate) identity: PathBuf,
+    pub(crate) identity: Option<PathBuf>,
+    /// Make a new key with each renewal of the certificate.
+    #[arg(long)]
+    pub(crate) new_key: bool,
     /// The folder with this site's samples, in the files that the plan names.
     #[arg(long, env = "SYNOD_DATA", value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
@@ -371,14 +420,18 @@ pub(crate) struct ClientArgs {
     /// a rehearsal with real processes.
     #[arg(long)]
     pub(crate) rehearse: bool,
-    /// Where this site keeps what it must remember between rounds, which some algorithms need [default: state, in the
-    /// identity folder].
+    /// Where this site keeps what it must not lose: the work in hand, and what some algorithms remember between rounds
+    /// [default: state, in the home folder, or in the identity folder where one is given].
     #[arg(long, env = "SYNOD_STATE", value_name = "DIR")]
     pub(crate) state: Option<PathBuf>,
     /// The device that trains: auto, cpu, wgpu:N, cuda:N.
     #[arg(long, default_value = "auto")]
     pub(crate) device: DeviceChoice,
-    /// How long to try to reach the coordinator before giving up, like 30s or 2h.
+    /// How often the progress of a training is kept; after a crash, the same command goes on from there.
+    #[arg(long, default_value = "1m", value_parser = humantime::parse_duration, value_name = "TIME")]
+    pub(crate) keep_every: Duration,
+    /// How long to try to reach the coordinator before giving up, like 30s or 2h. With a task in hand at least until the
+    /// task's time is over.
     #[arg(long, default_value = "10m", value_parser = humantime::parse_duration)]
     pub(crate) patience: Duration,
 }

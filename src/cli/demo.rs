@@ -52,7 +52,7 @@ pub(crate) fn run(args: &DemoArgs, quiet: bool) -> Outcome {
     let mut rows = vec![row("global model (FedLD)", note, &processes.events)];
     rows.extend(compare(&plan, &population, &display, &stopped)?);
     let title = Some("Synod demo: four sites, one model");
-    let report = write_report(&path, &plan, title, &processes.events, &rows)?;
+    let report = write_report(&path, &plan, title, &processes.events, &rows, &[])?;
     if args.json {
         out::json(
             &serde_json::json!({ "version": 1, "comparison": rows, "model": processes.model, "folder": path, "report": report }),

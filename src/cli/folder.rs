@@ -124,8 +124,12 @@ impl RunFolder {
 
     /// Stamps an event with the time and records it.
     pub(crate) fn record(&self, event: &RunEvent) -> Stamped {
-        let at_ms =
-            u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX).saturating_add(self.before_ms);
+        let since = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.record_at(since.saturating_add(self.before_ms), event)
+    }
+
+    /// Stamps an event with a time of the run's own clock and records it.
+    pub(crate) fn record_at(&self, at_ms: u64, event: &RunEvent) -> Stamped {
         let stamped = Stamped { at_ms, event: event.clone() };
         self.record_stamped(stamped.clone());
         stamped
@@ -174,9 +178,19 @@ impl RunFolder {
 
     /// Writes the report with what is known so far.
     pub(crate) fn write_report(&self, title: Option<&str>, rows: &[ComparisonRow]) -> Result<PathBuf, Failure> {
+        self.write_report_with(title, rows, &[])
+    }
+
+    /// The same with the times to `targets` of the main metric.
+    pub(crate) fn write_report_with(
+        &self,
+        title: Option<&str>,
+        rows: &[ComparisonRow],
+        targets: &[f64],
+    ) -> Result<PathBuf, Failure> {
         let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
         let _ = events.file.flush();
-        write_report(&self.path, &self.plan, title, &events.kept, rows)
+        write_report(&self.path, &self.plan, title, &events.kept, rows, targets)
     }
 
     /// The events so far, without progress.
@@ -252,9 +266,11 @@ pub(crate) fn write_report(
     title: Option<&str>,
     events: &[Stamped],
     comparison: &[ComparisonRow],
+    targets: &[f64],
 ) -> Result<PathBuf, Failure> {
     let plan_toml = plan.to_toml();
-    let input = ReportInput { title, plan, plan_toml: &plan_toml, events, comparison, site_class_counts: None };
+    let input =
+        ReportInput { title, plan, plan_toml: &plan_toml, events, comparison, targets, site_class_counts: None };
     let path = path.join("report.html");
     write_durably(&path, html(&input).as_bytes()).map_err(|error| {
         Failure::new(Exit::Unexpected, format!("cannot write the report {}: {error}", path.display()), None)

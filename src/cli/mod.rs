@@ -2,11 +2,13 @@
 
 mod args;
 mod certs;
+mod chaos;
 mod client;
 mod clock;
 mod compare;
 mod demo;
 mod display;
+mod enrol;
 mod exit;
 mod folder;
 mod golden;
@@ -61,11 +63,15 @@ pub(crate) fn run() -> ExitCode {
         Command::Plan(command) => plan::run(&command),
         Command::Coordinator(CoordinatorCommand::Serve(args)) => serve::run(&args, cli.quiet),
         Command::Coordinator(CoordinatorCommand::Status(args)) => status::run(&args),
+        Command::Coordinator(CoordinatorCommand::Members(command)) => enrol::members(&command),
         Command::Journal(command) => journal::run(&command),
         Command::Client(ClientCommand::Run(args)) => client::run(args, cli.quiet),
+        Command::Client(ClientCommand::Join(args)) => enrol::join(args, cli.quiet),
+        Command::Client(ClientCommand::Service(command)) => enrol::service(&command),
         Command::Losses(command) => losses::run(&command),
         Command::Strategies(command) => strategies::run(&command),
         Command::Certs(command) => certs::run(&command),
+        Command::Chaos(args) => chaos::run(&args, cli.verbose > 0, cli.quiet),
     };
     match outcome {
         Ok(exit) => exit.into(),

@@ -6,11 +6,11 @@ use std::sync::atomic::AtomicBool;
 
 use synod_client::data::{self, Loaded};
 use synod_client::train::Trainer;
-use synod_common::event::{Outcome as RunOutcome, RunEvent};
+use synod_common::event::{EventSink, Outcome as RunOutcome, RunEvent, Stamped};
 use synod_common::plan::Plan;
 use synod_coordinator::round::Ended;
 use synod_simulations::fleet::{Fleet, FleetOptions, Population, Reference, references};
-use synod_simulations::report::{ComparisonRow, table};
+use synod_simulations::report::{ComparisonRow, table, time_to_text, times_to};
 
 use super::args::{Compare, SimulateArgs};
 use super::display::Display;
@@ -42,16 +42,13 @@ pub(crate) fn run(args: &SimulateArgs, quiet: bool) -> Outcome {
         let hostile: Vec<String> = population.hostile().sites().map(|site| names[site].to_string()).collect();
         display.say(format!("note: hostile sites ({}): {}", attack.name(), hostile.join(", ")));
     }
+    if plan.simulation.as_ref().is_some_and(|simulation| !simulation.profiles.is_empty()) {
+        display.say("note: times are those of the virtual clock of the plan's profiles");
+    }
     let trainer = Arc::new(Trainer::new(Arc::clone(&plan), &args.device).or_exit(Exit::Data)?);
     let run_folder = Arc::new(RunFolder::create(&RunFolder::choose(args.out.as_deref(), &plan.name), &plan)?);
     let options = FleetOptions { threads: args.threads.unwrap_or_else(cores) };
-    let sink = |event: &RunEvent| {
-        let stamped = run_folder.record(event);
-        if args.json {
-            out::json(&stamped);
-        }
-        display.show(event);
-    };
+    let sink = Listener { folder: &run_folder, display: &display, json: args.json };
     let host = RunHost { folder: Arc::clone(&run_folder), central: None };
     let fleet =
         Fleet { plan: Arc::clone(&plan), trainer, population: &population, host: &host, sink: &sink, stop: &stop };
@@ -67,13 +64,51 @@ pub(crate) fn run(args: &SimulateArgs, quiet: bool) -> Outcome {
     if result.outcome == RunOutcome::Completed {
         rows.extend(compare(&plan, &population, &which, args, options, &stop, &display)?);
     }
-    let report = run_folder.write_report(None, &rows)?;
+    let report = run_folder.write_report_with(None, &rows, &args.targets)?;
+    let [headline, _] = plan.task.headlines();
+    let times = times_to(&run_folder.events(), headline, &args.targets);
     if args.json {
-        out::json(&serde_json::json!({ "comparison": rows, "folder": run_folder.path(), "report": report }));
+        let times: Vec<_> = times
+            .iter()
+            .map(|to| {
+                let (round, at_ms) = (to.reached.map(|reached| reached.round), to.reached.map(|reached| reached.at_ms));
+                serde_json::json!({ "metric": headline.name, "target": to.target, "round": round, "at_ms": at_ms })
+            })
+            .collect();
+        out::json(&serde_json::json!({
+            "comparison": rows, "folder": run_folder.path(), "report": report, "time_to": times,
+        }));
     } else {
         conclude(&run_folder, &rows, &result, &report);
+        times.iter().for_each(|to| out::line(time_to_text(headline, to)));
     }
     Ok(exit_of(&result.outcome))
+}
+
+/// Records events, prints them if asked for, and shows them.
+struct Listener<'a> {
+    folder: &'a RunFolder,
+    display: &'a Display,
+    json: bool,
+}
+
+impl Listener<'_> {
+    fn tell(&self, stamped: &Stamped) {
+        if self.json {
+            out::json(stamped);
+        }
+        self.display.show(&stamped.event);
+    }
+}
+
+impl EventSink for Listener<'_> {
+    fn publish(&self, event: &RunEvent) {
+        self.tell(&self.folder.record(event));
+    }
+
+    fn publish_at(&self, at_ms: u64, event: &RunEvent) {
+        self.tell(&self.folder.record_at(at_ms, event));
+    }
 }
 
 /// The last words of a run: its table, its hash, and where everything is.

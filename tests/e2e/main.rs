@@ -6,9 +6,12 @@
 mod bad_input;
 mod compare;
 mod crash;
+mod enrolment;
 mod federation;
 mod hostile;
+mod killed_clients;
 mod personal;
 mod plans;
 mod rig;
+mod simulating;
 mod site_state;

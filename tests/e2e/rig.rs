@@ -13,7 +13,17 @@ const HANGING: Duration = Duration::from_secs(120);
 pub(crate) fn synod(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_synod"));
     command.args(args).stdin(Stdio::null()).env("NO_COLOR", "1");
-    for name in ["SYNOD_DATA", "SYNOD_IDENTITY", "SYNOD_STATE", "SYNOD_LISTEN", "SYNOD_COORDINATOR", "SYNOD_LOG"] {
+    for name in [
+        "SYNOD_DATA",
+        "SYNOD_IDENTITY",
+        "SYNOD_STATE",
+        "SYNOD_LISTEN",
+        "SYNOD_COORDINATOR",
+        "SYNOD_LOG",
+        "SYNOD_CLIENT_HOME",
+        "SYNOD_COORDINATOR_HOME",
+        "SYNOD_PASSPHRASE_FILE",
+    ] {
         command.env_remove(name);
     }
     command
@@ -140,7 +150,12 @@ impl Running {
     }
 
     pub(crate) fn client(address: &str, identity: &Path) -> Self {
-        Self::start(&[
+        Self::client_with(address, identity, &[])
+    }
+
+    /// A client with further arguments.
+    pub(crate) fn client_with(address: &str, identity: &Path, extra: &[&str]) -> Self {
+        let mut args = vec![
             "client",
             "run",
             "--coordinator",
@@ -150,7 +165,9 @@ impl Running {
             "--rehearse",
             "--patience",
             "20s",
-        ])
+        ];
+        args.extend(extra);
+        Self::start(&args)
     }
 
     /// Waits for a line that contains `text`.
@@ -193,6 +210,20 @@ impl Running {
         }
         let status = self.child.wait().expect("it was started");
         (status.code(), std::mem::take(&mut self.seen), text)
+    }
+}
+
+/// Waits until there is a file of this name below `folder`.
+pub(crate) fn appears(folder: &Path, name: &str) {
+    let begun = std::time::Instant::now();
+    let is_there = || {
+        let folders = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        folders.into_iter().any(|entry| entry.path().join(name).exists())
+    };
+    while !is_there() {
+        assert!(begun.elapsed() < HANGING, "no {name} below {}", folder.display());
+        // The file system tells nobody.
+        std::thread::sleep(Duration::from_millis(5));
     }
 }
 

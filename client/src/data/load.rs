@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use synod_common::plan::{CsvSource, Partition, Plan, Source, Task};
+use synod_common::plan::{Availability, CsvSource, Partition, Plan, Source, Task};
 use synod_common::random::{Purpose, run_stream};
 
 use super::check::FileReport;
@@ -14,6 +14,7 @@ use super::file::locate;
 use super::npz::Archive;
 use super::split::split_off;
 use super::targets::{Matrix, Targets};
+use super::trace::Trace;
 use super::{digits, idx};
 
 /// Inputs and targets of a file, checked.
@@ -41,6 +42,8 @@ pub struct Loaded {
     pub test: Option<Arc<Dataset>>,
     /// The position of its site for each training sample, [`u32::MAX`] for none, where the plan's partition is a file.
     pub assignment: Option<Vec<u32>>,
+    /// When devices are there, for each profile of the plan's simulation; empty where a profile has no trace.
+    pub traces: Vec<Trace>,
     /// What a person should know, like rows left out for missing values.
     pub notes: Vec<String>,
 }
@@ -63,6 +66,12 @@ pub fn load(plan: &Plan, folder: &Path) -> Result<Loaded, DataError> {
     if let Some(Partition::File { path }) = plan.simulation.as_ref().map(|simulation| &simulation.partition) {
         loaded.assignment = Some(idx::read_assignment(path, folder)?);
     }
+    for profile in plan.simulation.iter().flat_map(|simulation| &simulation.profiles) {
+        loaded.traces.push(match &profile.availability {
+            Availability::Trace { path } => Trace::read(folder, path)?,
+            Availability::Always | Availability::DayNight { .. } | Availability::Markov { .. } => Trace::default(),
+        });
+    }
     Ok(loaded)
 }
 
@@ -80,7 +89,7 @@ fn loaded(reading: Reading) -> Result<Loaded, DataError> {
     if train.is_empty() {
         return Err(empty(&files));
     }
-    Ok(Loaded { train: Arc::new(train), test: test.map(Arc::new), assignment: None, notes })
+    Ok(Loaded { train: Arc::new(train), test: test.map(Arc::new), assignment: None, traces: Vec::new(), notes })
 }
 
 fn empty(files: &[FileReport]) -> DataError {

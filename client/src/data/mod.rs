@@ -30,6 +30,7 @@ mod targets;
 mod testing;
 #[cfg(test)]
 mod tests;
+mod trace;
 
 pub use check::{FileReport, PartReport, Range, Report, Spread, check};
 pub use dataset::{Dataset, Inputs, Owners};
@@ -41,3 +42,4 @@ pub use normalise::Normaliser;
 pub use share::{Rows, Share};
 pub use site::SiteData;
 pub use targets::{Matrix, Targets};
+pub use trace::Trace;

@@ -11,13 +11,21 @@ use std::path::{Path, PathBuf};
 use synod_common::ids::{Digest, RoundId};
 use synod_common::state::{State, StateError};
 
+use super::durable;
+
 /// Most vectors that a site keeps, each as long as the model: of algorithms, and a model of its own.
 const VECTORS_MAX: usize = 4;
 /// Most numbers that a loss remembers of a sample, and of the site as a whole.
 const OF_A_SAMPLE_MAX: usize = 8;
 const OF_THE_SITE_MAX: usize = 1 << 20;
 /// Room for what is not values: digests, names, lengths.
-const FIXED_BYTES: u64 = 4096;
+pub(super) const FIXED_BYTES: u64 = 4096;
+
+/// Most values of `vectors` vectors of a model's `parameters` with what a loss remembers of `samples` samples.
+pub(super) fn values_of(parameters: usize, vectors: usize, samples: usize) -> usize {
+    let of_loss = samples.saturating_mul(OF_A_SAMPLE_MAX).saturating_add(OF_THE_SITE_MAX);
+    parameters.saturating_mul(vectors).saturating_add(of_loss)
+}
 
 /// The states of one site for one plan.
 #[derive(Clone, Debug)]
@@ -42,7 +50,7 @@ pub enum KeepError {
         source: std::io::Error,
     },
     /// The file is of another plan or round, or longer than any state of this plan.
-    #[error("{} does not hold the state of this plan and round", .0.display())]
+    #[error("{} does not hold what belongs to this plan and round", .0.display())]
     Foreign(PathBuf),
     /// The content is no state.
     #[error("{}: {source}", path.display())]
@@ -67,8 +75,7 @@ impl StateFolder {
     /// Nothing is made until something is kept.
     #[must_use]
     pub fn new(root: &Path, plan: Digest, parameters: usize, samples: usize) -> Self {
-        let of_loss = samples.saturating_mul(OF_A_SAMPLE_MAX).saturating_add(OF_THE_SITE_MAX);
-        let values_max = parameters.saturating_mul(VECTORS_MAX).saturating_add(of_loss);
+        let values_max = values_of(parameters, VECTORS_MAX, samples);
         Self { folder: root.join(plan.to_string()), plan, values_max }
     }
 
@@ -111,18 +118,11 @@ impl StateFolder {
     /// When it cannot be written.
     pub fn save(&self, round: RoundId, state: &State) -> Result<(), KeepError> {
         let path = self.path(round);
-        let failed = |source| KeepError::Write { path: path.clone(), source };
-        fs::create_dir_all(&self.folder).map_err(failed)?;
-        let temporary = path.with_extension("partial");
-        let write = || -> std::io::Result<()> {
-            let mut file = File::create(&temporary)?;
+        let content = |file: &mut std::io::BufWriter<File>| {
             file.write_all(&self.prefix(round))?;
-            file.write_all(&state.to_bytes())?;
-            file.sync_all()?;
-            fs::rename(&temporary, &path)?;
-            File::open(&self.folder)?.sync_all()
+            file.write_all(&state.to_bytes())
         };
-        write().map_err(failed)
+        durable::write(&path, content).map_err(|source| KeepError::Write { path, source })
     }
 
     /// Best effort: what cannot be removed now is removed by a later task, and does no harm meanwhile.

@@ -258,6 +258,31 @@ pub enum SiteEvent {
         /// What is wrong with the state.
         reason: String,
     },
+    /// A training goes on from what was kept of it.
+    Resumed {
+        /// Its round.
+        round: RoundId,
+        /// Passes over the site's samples that are done.
+        epoch: u64,
+        /// Steps done.
+        step: u64,
+        /// Steps to do.
+        steps: u64,
+    },
+    /// Something that was kept for this plan is of no use.
+    KeptUnusable {
+        /// Why.
+        reason: String,
+    },
+    /// The coordinator has some of the update already; the rest follows.
+    UploadContinued {
+        /// Its round.
+        round: RoundId,
+        /// Bytes that it has.
+        offset: u64,
+        /// Bytes in all.
+        bytes: u64,
+    },
     /// The task is answered with an update that was finished before it came again.
     AnsweredFromKept {
         /// Its round.

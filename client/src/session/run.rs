@@ -1,52 +1,49 @@
-//! The session over all its connections.
+//! The session's edge: a loop that reads, steps the machine, and carries out what it decides.
 
 use std::future::Future;
-use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use synod_certs::Identity;
-use synod_common::ids::{Digest, RoundId, SiteName};
-use synod_common::plan::Plan;
-use synod_common::update::BufferPool;
-use synod_common::wire::{Hello, Welcome};
-use synod_transport::{CloseReason, StreamError, bind_client, connect, explain_connection_error, receive, send};
+use quinn::{Connection, Endpoint};
+use synod_common::time::Millis;
+use synod_common::update::Update;
+use synod_common::wire::{Answer, Declined, Evaluated, shorten};
+use synod_transport::StreamError;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 
-use super::actions::{Finish, JobKey, SiteEvent};
-use super::backoff::Backoff;
-use super::job::{Job, JobEvent, Product};
-use super::talk::{Talk, TalkEnd};
-use crate::data::SiteData;
-use crate::keep::StateFolder;
-use crate::train::Trainer;
-use crate::work::Work;
+use super::actions::{Finish, JobKey, Product, SessionAction, SessionEnd, SessionEvent, SiteEvent};
+use super::job::{Job, JobEvent, JobOrder};
+use super::line::{Attempt, Line, LineEnd, LineEvent, Lines, Word};
+use super::machine::{Rules, Session};
+use super::prepare::{Loader, Prepared};
+use super::upload::upload;
+use crate::enrol::Wallet;
 
-/// How long a handshake and a greeting may take.
-const GREETING_MAX: Duration = Duration::from_secs(10);
 /// How long the end of a session may take.
 const CLOSING_MAX: Duration = Duration::from_secs(1);
-
-/// A site's samples with a trainer for the plan.
-pub type Loaded = (Arc<Trainer>, Arc<SiteData>);
-
-/// Reads the plan's text and loads what the site has for it. Runs on a thread that may block.
-pub type Loader = Arc<dyn Fn(&str, &SiteName) -> Result<(Arc<Plan>, Loaded), String> + Send + Sync>;
+/// How long the disk may take with what is still to be written at the end.
+const FLUSH_MAX: Duration = Duration::from_secs(10);
+/// How long the loop sleeps where nothing is to wake it: no more than a bound on a forgotten timer.
+const SLEEP_MAX: Duration = Duration::from_secs(3600);
 
 /// How to take part.
 pub struct SessionOptions {
-    /// The site's identity.
-    pub identity: Identity,
+    /// The site's identity, which is renewed on the way.
+    pub wallet: Arc<Wallet>,
     /// The coordinator, as `host:port`.
     pub coordinator: String,
     /// This program's release, for the other side's eyes.
     pub release: String,
-    /// How long to try to reach the coordinator before giving up.
+    /// How long to try to reach the coordinator before giving up. With a task in hand it is at least until that is due.
     pub unreachable_max: Duration,
-    /// Where the site keeps what it must remember between rounds, if the plan's algorithms need that. Made when needed.
+    /// Where the site keeps what it must remember: between rounds, where the plan's algorithms need that, and of the work in
+    /// hand. Made when needed.
     pub state: PathBuf,
+    /// How often the progress of a training is kept there.
+    pub keep_every: Duration,
     /// Loads the site's samples once the plan is known.
     pub loader: Loader,
 }
@@ -76,7 +73,7 @@ pub enum SessionError {
     #[error("this site cannot take part: {0}")]
     Unfit(String),
     /// A person or a signal ended it.
-    #[error("interrupted; the coordinator was told, and nothing of this round was kept here")]
+    #[error("interrupted; the coordinator was told, and work that was kept goes on when this command is run again")]
     Interrupted,
 }
 
@@ -84,28 +81,8 @@ fn humantime(duration: Duration) -> String {
     format!("{:.0} s", duration.as_secs_f64())
 }
 
-/// Everything that outlives a connection.
-pub(super) struct State {
-    pub(super) options: SessionOptions,
-    pub(super) watch: Box<dyn Fn(SiteEvent) + Send + Sync>,
-    pub(super) prepared: Option<Prepared>,
-    pub(super) job: Option<Job>,
-    pub(super) product: Option<(JobKey, Product)>,
-    /// Of the newest connection.
-    endpoint: Option<quinn::Endpoint>,
-    pub(super) events: mpsc::UnboundedSender<JobEvent>,
-    pub(super) inbox: mpsc::UnboundedReceiver<JobEvent>,
-}
-
-/// What was loaded for a plan.
-pub(super) struct Prepared {
-    pub(super) digest: Digest,
-    pub(super) work: Arc<Work>,
-    pub(super) pool: BufferPool,
-    pub(super) plan: Arc<Plan>,
-    /// There where the plan's sites keep something.
-    pub(super) keeper: Option<Arc<StateFolder>>,
-}
+/// Who hears of what happens.
+pub(super) type Watch = Arc<dyn Fn(SiteEvent) + Send + Sync>;
 
 /// Takes part until the coordinator says that the run is over.
 ///
@@ -116,223 +93,253 @@ pub async fn run(
     watch: Box<dyn Fn(SiteEvent) + Send + Sync>,
     interrupt: impl Future<Output = ()> + Send,
 ) -> Result<Finish, SessionError> {
-    let (events, inbox) = mpsc::unbounded_channel();
-    let mut state = State { options, watch, prepared: None, job: None, product: None, endpoint: None, events, inbox };
-    let end = take_part(&mut state, interrupt).await;
-    if let Some(endpoint) = state.endpoint.take() {
+    let address = options.coordinator.clone();
+    let endpoint = Arc::new(Mutex::new(None));
+    let (jobs, inbox) = mpsc::unbounded_channel();
+    let lines = Lines { options: Arc::new(options), endpoint: Arc::clone(&endpoint), jobs };
+    let mut edge = Edge::new(lines, watch.into(), inbox);
+    let end = edge.run(interrupt).await;
+    let prepared = edge.prepared.take();
+    drop(edge);
+    let flush = tokio::task::spawn_blocking(move || prepared.iter().for_each(|prepared| prepared.keeper.flush()));
+    let _ = timeout(FLUSH_MAX, flush).await;
+    let last: Option<Endpoint> = endpoint.lock().unwrap_or_else(PoisonError::into_inner).take();
+    if let Some(endpoint) = last {
         // The word that this side leaves is still on its way; without it the coordinator would wait for a time-out.
         let _ = timeout(CLOSING_MAX, endpoint.wait_idle()).await;
     }
-    end
-}
-
-async fn take_part(state: &mut State, interrupt: impl Future<Output = ()> + Send) -> Result<Finish, SessionError> {
-    let spread = state.options.identity.name().client_id().0[0];
-    let mut backoff = Backoff::new(spread);
-    let mut interrupt = std::pin::pin!(interrupt);
-    let mut lost_since = Instant::now();
-    loop {
-        let reason = tokio::select! {
-            end = attempt(state) => match end {
-                Attempt::Finished(finish) => return Ok(finish),
-                Attempt::Fatal(error) => return Err(error),
-                Attempt::Lost(reason) => {
-                    backoff.reset();
-                    lost_since = Instant::now();
-                    reason
-                }
-                Attempt::Unreached(reason) => reason,
-            },
-            () = &mut interrupt => return Err(SessionError::Interrupted),
-        };
-        let after = lost_since.elapsed();
-        if after >= state.options.unreachable_max {
-            let address = state.options.coordinator.clone();
-            return Err(SessionError::Unreachable { address, after, reason });
-        }
-        let pause = backoff.next().min(state.options.unreachable_max.saturating_sub(after));
-        (state.watch)(SiteEvent::Retrying { reason, pause });
-        tokio::select! {
-            () = sleep(pause) => {}
-            () = &mut interrupt => return Err(SessionError::Interrupted),
-        }
-    }
-}
-
-enum Attempt {
-    Finished(Finish),
-    Fatal(SessionError),
-    /// There was a greeting, and the line broke later.
-    Lost(String),
-    /// There was no greeting.
-    Unreached(String),
-}
-
-async fn attempt(state: &mut State) -> Attempt {
-    let address = state.options.coordinator.clone();
-    let connection = match reach(state, &address).await {
-        Ok(connection) => connection,
-        Err(attempt) => return attempt,
-    };
-    // Whatever ends this attempt (an interrupt drops it in the middle), the coordinator hears why at once.
-    let closing = CloseOnDrop(connection.clone());
-    let greeting = timeout(GREETING_MAX, greet(state, &connection)).await;
-    let (down, up, welcome) = match greeting {
-        Ok(Ok(greeting)) => greeting,
-        Ok(Err(error)) => return failed_greeting(&connection, &address, &error),
-        Err(_) => return Attempt::Unreached("the greeting was not answered".to_owned()),
-    };
-    if let Err(reason) = prepare(state, &welcome).await {
-        let mut up = up;
-        let declined = synod_common::wire::Declined { round: RoundId(0), reason: synod_common::wire::shorten(&reason) };
-        let _ = send(&mut up, &declined).await;
-        let _ = timeout(Duration::from_secs(2), connection.closed()).await;
-        return Attempt::Fatal(SessionError::Unfit(reason));
-    }
-    let end = Talk::new(state, connection.clone(), up).run(down).await;
-    drop(closing);
     match end {
-        TalkEnd::Finished(f) => Attempt::Finished(Finish { completed: f.completed, reason: f.reason, model: f.model }),
-        TalkEnd::Lost(reason) => match close_reason(&connection) {
-            Some(CloseReason::Replaced | CloseReason::Role) => {
-                Attempt::Fatal(SessionError::Refused { address, reason })
+        SessionEnd::Finished(finish) => Ok(finish),
+        SessionEnd::Refused { reason } => Err(SessionError::Refused { address, reason }),
+        SessionEnd::Unfit { reason } => Err(SessionError::Unfit(reason)),
+        SessionEnd::Unreachable { after_ms, reason } => {
+            Err(SessionError::Unreachable { address, after: Duration::from_millis(after_ms), reason })
+        }
+        SessionEnd::Interrupted => Err(SessionError::Interrupted),
+    }
+}
+
+type Uploading = Pin<Box<dyn Future<Output = (JobKey, Result<Answer, StreamError>)> + Send>>;
+
+/// What the machine's actions are about.
+struct Edge {
+    lines: Lines,
+    watch: Watch,
+    started: Instant,
+    session: Session,
+    attempt: Option<Attempt>,
+    line: Option<Line>,
+    connection: Option<Connection>,
+    prepared: Option<Arc<Prepared>>,
+    /// Of the newest task, until its job begins.
+    order: Option<JobOrder>,
+    job: Option<Job>,
+    update: Option<(JobKey, Arc<Update>)>,
+    metrics: Option<Evaluated>,
+    uploading: Option<Uploading>,
+    inbox: mpsc::UnboundedReceiver<JobEvent>,
+    wake_at: Option<Instant>,
+    end: Option<SessionEnd>,
+}
+
+/// What is there, or nothing for ever.
+async fn of<F: Future + Unpin>(future: &mut Option<F>) -> F::Output {
+    match future {
+        Some(future) => future.await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn heard(line: &mut Option<Line>) -> LineEvent {
+    if let Some(line) = line
+        && let Some(event) = line.events.recv().await
+    {
+        return event;
+    }
+    std::future::pending().await
+}
+
+impl Edge {
+    fn new(lines: Lines, watch: Watch, inbox: mpsc::UnboundedReceiver<JobEvent>) -> Self {
+        let SessionOptions { wallet, unreachable_max, .. } = &*lines.options;
+        let unreachable_ms_max = u64::try_from(unreachable_max.as_millis()).unwrap_or(u64::MAX);
+        let session = Session::new(Rules { unreachable_ms_max, spread: wallet.identity().name().client_id().0[0] });
+        Self {
+            lines,
+            watch,
+            started: Instant::now(),
+            session,
+            attempt: None,
+            line: None,
+            connection: None,
+            prepared: None,
+            order: None,
+            job: None,
+            update: None,
+            metrics: None,
+            uploading: None,
+            inbox,
+            wake_at: None,
+            end: None,
+        }
+    }
+
+    fn now(&self) -> Millis {
+        Millis(u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX))
+    }
+
+    async fn run(&mut self, interrupt: impl Future<Output = ()> + Send) -> SessionEnd {
+        let mut interrupt = std::pin::pin!(interrupt);
+        self.step(SessionEvent::Start);
+        loop {
+            if let Some(end) = self.end.take() {
+                return end;
             }
-            _ => Attempt::Lost(reason),
-        },
-    }
-}
-
-struct CloseOnDrop(quinn::Connection);
-
-impl Drop for CloseOnDrop {
-    fn drop(&mut self) {
-        self.0.close(CloseReason::Leaving.code(), b"");
-    }
-}
-
-async fn reach(state: &mut State, address: &str) -> Result<quinn::Connection, Attempt> {
-    let found = tokio::net::lookup_host(address).await;
-    let remote: SocketAddr = match found.map(|mut all| all.next()) {
-        Ok(Some(remote)) => remote,
-        Ok(None) => return Err(Attempt::Unreached(format!("the name {address} has no address"))),
-        Err(error) => return Err(Attempt::Unreached(format!("the name {address} was not found: {error}"))),
-    };
-    let unreached = |e: synod_transport::EndpointError| Attempt::Unreached(e.to_string());
-    let endpoint = bind_client(remote).map_err(unreached)?;
-    state.endpoint = Some(endpoint.clone());
-    let connecting = match connect(&endpoint, &state.options.identity, remote) {
-        Ok(connecting) => connecting,
-        Err(error @ synod_transport::EndpointError::Tls(_)) => {
-            return Err(Attempt::Fatal(SessionError::Refused {
-                address: address.to_owned(),
-                reason: error.to_string(),
-            }));
+            let wake = self.wake_at.unwrap_or_else(|| Instant::now() + SLEEP_MAX);
+            let event = tokio::select! {
+                biased;
+                () = &mut interrupt => Some(SessionEvent::Interrupt),
+                event = heard(&mut self.line) => Some(self.on_line(event)),
+                end = of(&mut self.attempt) => Some(self.on_line_end(end)),
+                Some(event) = self.inbox.recv() => self.on_job(event),
+                (key, sent) = of(&mut self.uploading) => self.on_upload(key, sent),
+                () = sleep_until(wake) => {
+                    self.wake_at = None;
+                    Some(SessionEvent::Tick)
+                }
+            };
+            event.into_iter().for_each(|event| self.step(event));
         }
-        Err(error) => return Err(unreached(error)),
-    };
-    match timeout(GREETING_MAX, connecting).await {
-        Ok(Ok(connection)) => Ok(connection),
-        Ok(Err(error)) => Err(ended(&error, address)),
-        Err(_) => Err(Attempt::Unreached("no answer".to_owned())),
     }
-}
 
-/// A certificate that is not accepted will not be accepted in a second either; anything else may pass.
-fn ended(error: &quinn::ConnectionError, address: &str) -> Attempt {
-    let reason = explain_connection_error(error);
-    let alert = match error {
-        quinn::ConnectionError::TransportError(e) => synod_certs::alert_of_quic_code(e.code.into()),
-        quinn::ConnectionError::ConnectionClosed(c) => synod_certs::alert_of_quic_code(c.error_code.into()),
-        _ => None,
-    };
-    let role =
-        matches!(error, quinn::ConnectionError::ApplicationClosed(c) if c.error_code == CloseReason::Role.code());
-    if alert.is_some() || role {
-        Attempt::Fatal(SessionError::Refused { address: address.to_owned(), reason })
-    } else {
-        Attempt::Unreached(reason)
-    }
-}
-
-fn failed_greeting(connection: &quinn::Connection, address: &str, error: &StreamError) -> Attempt {
-    // With TLS 1.3 the server judges the client's certificate after the client already thinks itself connected.
-    match connection.close_reason() {
-        Some(reason) => ended(&reason, address),
-        None if error.is_protocol() => {
-            Attempt::Fatal(SessionError::Refused { address: address.to_owned(), reason: error.to_string() })
+    fn on_line(&mut self, event: LineEvent) -> SessionEvent {
+        match event {
+            LineEvent::Greeted { connection, prepared, found } => {
+                if self.prepared.as_ref().is_none_or(|before| before.digest != prepared.digest) {
+                    let (digest, samples) = (prepared.digest, prepared.work.samples());
+                    let (site, plan) = (prepared.work.site.clone(), prepared.plan.name.clone());
+                    (self.watch)(SiteEvent::Joined { site, plan, digest, samples });
+                    self.update = found.update;
+                    found.unusable.into_iter().for_each(|reason| (self.watch)(SiteEvent::KeptUnusable { reason }));
+                }
+                self.connection = Some(connection);
+                let plan = prepared.digest;
+                self.prepared = Some(prepared);
+                SessionEvent::Greeted { plan, kept: found.kept }
+            }
+            LineEvent::Task { order, kind, time_left_ms } => {
+                let key = order.key;
+                self.order = Some(order);
+                SessionEvent::Task { key, kind, due: self.now().plus(time_left_ms) }
+            }
+            LineEvent::BadTask { round, reason } => SessionEvent::BadTask { round, reason },
         }
-        None => Attempt::Unreached(error.to_string()),
     }
-}
 
-fn close_reason(connection: &quinn::Connection) -> Option<CloseReason> {
-    match connection.close_reason()? {
-        quinn::ConnectionError::ApplicationClosed(close) => CloseReason::from_code(close.error_code),
-        _ => None,
+    fn on_line_end(&mut self, end: LineEnd) -> SessionEvent {
+        (self.attempt, self.line, self.connection, self.uploading) = (None, None, None, None);
+        match end {
+            LineEnd::Broke(fault, reason) => SessionEvent::Disconnected { fault, reason },
+            LineEnd::Unfit(reason) => SessionEvent::Unfit { reason },
+            LineEnd::Finished(finish) => SessionEvent::Finished(finish),
+        }
     }
-}
 
-async fn greet(
-    state: &State,
-    connection: &quinn::Connection,
-) -> Result<(quinn::RecvStream, quinn::SendStream, Welcome), StreamError> {
-    let opened = connection.open_bi().await;
-    let (mut up, mut down) = opened.map_err(|e| StreamError::Connection(explain_connection_error(&e)))?;
-    send(&mut up, &Hello { release: state.options.release.clone() }).await?;
-    let welcome: Welcome = receive(&mut down).await?;
-    Ok((down, up, welcome))
-}
+    fn on_job(&mut self, event: JobEvent) -> Option<SessionEvent> {
+        // A job that was replaced may still report: its result must not take the place of another.
+        let in_hand = self.session.in_hand();
+        Some(match event {
+            JobEvent::Progress(key, progress) => SessionEvent::Progress { key, progress },
+            JobEvent::StateLost { key, reason } => {
+                (self.watch)(SiteEvent::StateLost { round: key.round, reason });
+                return None;
+            }
+            JobEvent::Resumed { key, at, epoch } => {
+                (self.watch)(SiteEvent::Resumed { round: key.round, epoch, step: at.step, steps: at.steps });
+                return None;
+            }
+            JobEvent::Trained(key, update) => {
+                let loss = update.header.train.get("loss");
+                if in_hand == Some(key) {
+                    self.update = Some((key, Arc::from(update)));
+                }
+                SessionEvent::Trained(Product { key, loss })
+            }
+            JobEvent::Measured(key, metrics) => {
+                if in_hand == Some(key) {
+                    self.metrics = Some(Evaluated { round: key.round, metrics });
+                }
+                SessionEvent::Measured(key)
+            }
+            JobEvent::Failed(key, reason) => SessionEvent::Failed { key, reason },
+            JobEvent::Stored(key, Ok(())) => SessionEvent::Stored(key),
+            JobEvent::Stored(key, Err(error)) => SessionEvent::NotStored { key, reason: error.to_string() },
+        })
+    }
 
-/// Loads what the plan needs, unless it is the plan of the last connection.
-async fn prepare(state: &mut State, welcome: &Welcome) -> Result<(), String> {
-    if state.prepared.as_ref().is_some_and(|p| p.digest == welcome.plan_digest) {
-        return Ok(());
+    fn on_upload(&mut self, key: JobKey, sent: Result<Answer, StreamError>) -> Option<SessionEvent> {
+        self.uploading = None;
+        match sent {
+            Ok(answer) => Some(SessionEvent::Answered { key, answer }),
+            // The line's own end tells it better.
+            Err(StreamError::Connection(_)) => None,
+            Err(error) => Some(SessionEvent::UploadBroke { key, reason: error.to_string() }),
+        }
     }
-    (state.job, state.product) = (None, None);
-    let (loader, text, site) = (Arc::clone(&state.options.loader), welcome.plan.clone(), welcome.site.clone());
-    let loading = tokio::task::spawn_blocking(move || loader(&text, &site)).await;
-    let (plan, (trainer, data)) = loading.map_err(|e| format!("loading the data failed: {e}"))??;
-    if trainer.plan_digest() != welcome.plan_digest {
-        return Err(
-            "the coordinator's plan reads differently here; use the same Synod release on both sides".to_owned()
-        );
-    }
-    if trainer.layout_digest() != welcome.layout {
-        return Err("the plan's model has another layout here; use the same Synod release on both sides".to_owned());
-    }
-    let (parameters, digest) = (trainer.layout().len(), welcome.plan_digest);
-    let pool = BufferPool::new(parameters, 3);
-    let samples = data.train.len();
-    let keeper =
-        trainer.keeps_state().then(|| Arc::new(StateFolder::new(&state.options.state, digest, parameters, samples)));
-    let work = Arc::new(Work::new(welcome.site.clone(), trainer, data));
-    (state.watch)(SiteEvent::Joined {
-        site: welcome.site.clone(),
-        plan: plan.name.clone(),
-        digest,
-        samples: work.samples(),
-    });
-    state.prepared = Some(Prepared { digest, work, pool, plan, keeper });
-    Ok(())
-}
 
-/// Reads a plan and loads a site's samples from `folder` for it.
-///
-/// # Errors
-/// What is wrong with the plan or the data, in words.
-pub fn load_folder(
-    text: &str,
-    site: &SiteName,
-    folder: &Path,
-    device: &crate::device::DeviceChoice,
-) -> Result<(Arc<Plan>, Loaded), String> {
-    let plan = Plan::read(text, &crate::catalogue::Zoo).map_err(|e| e.to_string())?;
-    let loaded = crate::data::load_site(&plan, folder).map_err(|e| e.to_string())?;
-    let rows = loaded.train.all_rows();
-    let own_test = loaded.test.map(|test| crate::data::Rows { rows: test.all_rows(), dataset: test });
-    let data = SiteData::for_site(&plan, site.client_id(), loaded.train, rows, own_test, None);
-    let data = data.map_err(|e| e.to_string())?;
-    let plan = Arc::new(plan);
-    let trainer = Trainer::new(Arc::clone(&plan), device).map_err(|e| e.to_string())?;
-    Ok((plan, (Arc::new(trainer), Arc::new(data))))
+    fn step(&mut self, event: SessionEvent) {
+        let mut actions = Vec::new();
+        self.session.step(self.now(), event, &mut actions);
+        actions.into_iter().for_each(|action| self.carry_out(action));
+        // The model of a task that nothing comes of is not kept.
+        let next = self.session.next_task();
+        self.order = self.order.take().filter(|order| next == Some(order.key));
+    }
+
+    fn say(&self, word: Word) {
+        if let Some(line) = &self.line {
+            line.say(word);
+        }
+    }
+
+    fn carry_out(&mut self, action: SessionAction) {
+        match action {
+            SessionAction::Connect => {
+                let (attempt, line) = Line::open(self.lines.clone(), self.prepared.clone());
+                (self.attempt, self.line) = (Some(attempt), Some(line));
+            }
+            SessionAction::WakeAt(at) => self.wake_at = Some(self.started + Duration::from_millis(at.0)),
+            SessionAction::Start { kind, begin, .. } => {
+                if let (Some(prepared), Some(order)) = (&self.prepared, self.order.take()) {
+                    let (keep_every, jobs) = (self.lines.options.keep_every, self.lines.jobs.clone());
+                    self.job = Some(Job::start(prepared, kind, begin, order, keep_every, jobs));
+                }
+            }
+            SessionAction::Cancel(_) => self.job = None,
+            SessionAction::Store(key) => {
+                if let (Some(prepared), Some((_, update))) = (&self.prepared, &self.update) {
+                    prepared.keeper.store(key, Arc::clone(update));
+                }
+            }
+            SessionAction::Upload(key) => {
+                if let (Some(connection), Some((_, update))) = (&self.connection, &self.update) {
+                    let sending = upload(connection.clone(), Arc::clone(update), Arc::clone(&self.watch));
+                    self.uploading = Some(Box::pin(async move { (key, sending.await) }));
+                }
+            }
+            SessionAction::Report(progress) => self.say(Word::Progress(progress)),
+            SessionAction::SendMetrics(_) => {
+                self.metrics.iter().for_each(|metrics| self.say(Word::Evaluated(metrics.clone())));
+            }
+            SessionAction::Decline { round, reason } => {
+                self.say(Word::Declined(Declined { round, reason: shorten(&reason) }));
+            }
+            SessionAction::Forget(_) => {
+                (self.uploading, self.update) = (None, None);
+                self.prepared.iter().for_each(|prepared| prepared.keeper.forget());
+            }
+            SessionAction::Tell(event) => (self.watch)(event),
+            SessionAction::End(end) => self.end = Some(end),
+        }
+    }
 }

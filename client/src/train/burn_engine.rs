@@ -4,6 +4,7 @@ use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor, TensorData};
 use synod_common::plan::{FedSam, MarginReduction, Optimiser, Plan};
 use synod_common::random::Purpose;
+use synod_common::state::State;
 use synod_losses::classification::softmax_objective;
 use synod_losses::regulariser::margin_control;
 use synod_losses::{LossConfig, LossError, Memory, Scratch, Targets, TaskKind, multilabel, regression};
@@ -21,6 +22,8 @@ use crate::models::{Blueprint, Network, write_flat};
 /// Steps after which losses are read where reading waits for the device: often enough to stop a diverged training
 /// soon, too seldom to cost anything.
 const READ_EVERY: u64 = 64;
+
+mod progress;
 
 #[derive(Debug)]
 pub(super) struct BurnEngine {
@@ -247,6 +250,14 @@ impl Learner for BurnLearner<'_> {
 
     fn write(&self, out: &mut [f32]) -> Result<(), TrainError> {
         write_flat(self.network(), out).map_err(|reason| TrainError::Failed { reason })
+    }
+
+    fn save(&self, progress: &mut State) -> Result<bool, TrainError> {
+        self.save_progress(progress).map_err(|reason| TrainError::Failed { reason })
+    }
+
+    fn load(&mut self, progress: &State) -> Result<bool, TrainError> {
+        Ok(self.load_progress(progress)?.is_some())
     }
 
     fn own(&self, length: usize) -> Result<(Vec<f32>, f64), TrainError> {

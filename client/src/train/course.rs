@@ -1,16 +1,16 @@
 //! The steps of one training, whoever it is for.
 
-use std::ops::ControlFlow;
-
 use synod_common::plan::Task;
 use synod_common::random::{Purpose, stream};
+use synod_common::state::State;
 use synod_losses::{LossState, Memory};
 
 use super::algorithm::SiteMemory;
-use super::engine::{Batch, Start};
+use super::engine::{Batch, Learner, Start};
 use super::error::TrainError;
 use super::loss_memory;
 use super::order::Order;
+use super::progress::{Position, Watch};
 use super::trainer::{Assignment, StepReport, Trainer};
 use crate::data::Share;
 use crate::task::regression::standardise;
@@ -87,7 +87,7 @@ impl Trainer {
         share: &Share,
         course: &Course<'_>,
         out: &mut [f32],
-        watch: &mut dyn FnMut(StepReport) -> ControlFlow<()>,
+        watch: &mut Watch<'_>,
     ) -> Result<Learned, TrainError> {
         let (round, lr, steps) = (task.round, course.lr, course.steps());
         let samples = u32::try_from(share.len()).unwrap_or(u32::MAX);
@@ -101,12 +101,28 @@ impl Trainer {
         let mut learner = self.engine.learner(memory, &start)?;
         let mut state =
             loss_memory::restore(&self.loss, memory.algorithms(), share, self.plan.task.classes(), task.state)?;
+        let mut at = Position::default();
+        if let Some(progress) = &mut watch.progress
+            && let Some(earlier) = progress.earlier()
+        {
+            let remembered =
+                loss_memory::restore(&self.loss, memory.algorithms(), share, self.plan.task.classes(), &earlier);
+            match (Position::load(steps, &earlier), remembered) {
+                (Some(position), Ok(remembered)) if learner.load(&earlier)? => {
+                    let Position { step, .. } = position;
+                    progress.goes_on(StepReport { step, steps, loss: position.mean() }, step / order.pass());
+                    (at, state) = (position, remembered);
+                }
+                // What it cannot go on from costs training anew, with the same bits.
+                _ => learner = self.engine.learner(memory, &start)?,
+            }
+        }
         let (read_every, report_every) = (self.engine.read_every(), steps.div_ceil(REPORTS_MAX));
         let mut batch = Batch::default();
         // Samples of each step whose loss is not read yet.
         let mut unread = Vec::new();
-        let (mut seen, mut sum) = (0.0_f64, 0.0_f64);
         let (mut phases, mut phase_left) = (course.phases.iter(), 0);
+        let done = at.step;
         for step in 1..=steps {
             while phase_left == 0
                 && let Some(phase) = phases.next()
@@ -115,6 +131,10 @@ impl Trainer {
                 phase_left = phase.steps;
             }
             phase_left -= 1;
+            if step <= done {
+                order.next_batch();
+                continue;
+            }
             if let (Some(remembering), Some(state)) = (self.loss.remembering(), &mut state)
                 && order.begins_pass()
             {
@@ -128,7 +148,8 @@ impl Trainer {
             unread.push(positions.len());
             learner.step(&mut batch, lr, state.as_mut().map(|state| Memory::new(state, positions)))?;
             let report = step % report_every == 0 || step == steps;
-            if !report && (unread.len() as u64) < read_every {
+            let is_kept = watch.progress.as_mut().is_some_and(|p| step < steps && p.is_due(order.begins_pass()));
+            if !report && !is_kept && (unread.len() as u64) < read_every {
                 continue;
             }
             let first = step + 1 - unread.len() as u64;
@@ -136,10 +157,14 @@ impl Trainer {
                 if !loss.is_finite() {
                     return Err(TrainError::Diverged { round, step, steps, loss, lr });
                 }
-                seen += samples as f64;
-                sum += samples as f64 * loss;
+                at.seen += samples as f64;
+                at.sum += samples as f64 * loss;
             }
-            if report && watch(StepReport { step, steps, loss: sum / seen }).is_break() && step < steps {
+            at.step = step;
+            if is_kept {
+                keep(at, steps, learner.as_ref(), state.as_ref(), watch)?;
+            }
+            if report && (watch.report)(StepReport { step, steps, loss: at.mean() }).is_break() && step < steps {
                 return Err(TrainError::Stopped { step, steps });
             }
         }
@@ -148,7 +173,26 @@ impl Trainer {
         let own_values = own.iter().flat_map(|(own, _)| own);
         match out.iter().chain(own_values).position(|value| !value.is_finite()) {
             Some(index) => Err(TrainError::NotFinite { round, index: index % out.len(), steps, lr }),
-            None => Ok(Learned { loss: sum / seen, of_loss: state, own }),
+            None => Ok(Learned { loss: at.mean(), of_loss: state, own }),
         }
     }
+}
+
+/// Hands how far the training is to whoever keeps it, if the engine can tell.
+fn keep(
+    at: Position,
+    steps: u64,
+    learner: &dyn Learner,
+    of_loss: Option<&LossState>,
+    watch: &mut Watch<'_>,
+) -> Result<(), TrainError> {
+    let mut kept = State::default();
+    if learner.save(&mut kept)?
+        && let Some(progress) = &mut watch.progress
+    {
+        at.save(steps, &mut kept);
+        of_loss.map_or(Ok(()), |of_loss| loss_memory::keep(of_loss, &mut kept))?;
+        progress.keep(kept);
+    }
+    Ok(())
 }

@@ -2,6 +2,7 @@
 //!
 //! Today burn does, on any device. A step written by hand for a fixed small model takes the same place.
 
+use synod_common::state::State;
 use synod_losses::Memory;
 
 use super::algorithm::SiteMemory;
@@ -60,6 +61,18 @@ pub(super) trait Learner {
 
     /// The `length` parameters of the accompanying model, and its part in the mixture. Waits for the device.
     fn own(&self, length: usize) -> Result<(Vec<f32>, f64), TrainError>;
+
+    /// Writes all that the next steps depend on into `progress`; `false` from a learner that cannot, whose training begins
+    /// anew after a crash. Waits for the device.
+    fn save(&self, _progress: &mut State) -> Result<bool, TrainError> {
+        Ok(false)
+    }
+
+    /// Goes on from what [`save`](Self::save) wrote; `false` if that does not fit, and then nothing is to be expected of this
+    /// learner any more.
+    fn load(&mut self, _progress: &State) -> Result<bool, TrainError> {
+        Ok(false)
+    }
 }
 
 /// A model that answers.

@@ -17,16 +17,20 @@ mod loss_memory;
 mod optimiser;
 mod order;
 mod personal;
+mod progress;
 mod sums;
 mod trainer;
 
 pub use crate::task::Evaluation;
 pub use error::TrainError;
+pub use progress::{KeepProgress, Watch};
 pub use trainer::{Assignment, StepReport, Trained, Trainer};
 
 #[cfg(test)]
 mod algorithm_tests;
 #[cfg(test)]
 mod loss_memory_tests;
+#[cfg(test)]
+mod progress_tests;
 #[cfg(test)]
 mod tests;

@@ -6,8 +6,9 @@
 
 use burn::module::{Module, ModuleMapper, Param};
 use burn::optim::GradientsParams;
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor, TensorData};
 use synod_common::plan::{AdamOptions, Optimiser};
+use synod_common::state::State as Progress;
 
 /// An optimiser with its state, which begins empty.
 pub(super) struct Stepper {
@@ -32,6 +33,68 @@ impl Stepper {
     pub(super) fn step<M: Module>(&mut self, module: M, gradients: GradientsParams, lr: f64) -> M {
         self.steps = self.steps.saturating_add(1);
         module.map(&mut Step { stepper: self, gradients, lr, place: 0 })
+    }
+}
+
+/// Under which names a stepper is saved.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Names {
+    pub(super) steps: &'static str,
+    /// For each place how many moments it has.
+    pub(super) moments: &'static str,
+    /// All first moments one after the other, and all second ones.
+    pub(super) first: &'static str,
+    pub(super) second: &'static str,
+}
+
+impl Stepper {
+    /// Writes the state into `progress`. Waits for the device.
+    pub(super) fn save(&self, names: &Names, progress: &mut Progress) -> Result<(), String> {
+        let (mut moments, mut first, mut second) = (Vec::new(), Vec::new(), Vec::new());
+        for state in &self.state {
+            let present = [state.as_ref().map(|s| &s.first), state.as_ref().and_then(|s| s.second.as_ref())];
+            moments.push(present.iter().flatten().count() as f32);
+            for (tensor, values) in present.into_iter().zip([&mut first, &mut second]) {
+                if let Some(tensor) = tensor {
+                    let data = tensor.clone().try_into_data().map_err(|error| error.to_string())?;
+                    values.extend_from_slice(data.as_slice::<f32>().map_err(|error| format!("{error:?}"))?);
+                }
+            }
+        }
+        progress.set_number(names.steps, f64::from(self.steps));
+        for (name, values) in [(names.moments, moments), (names.first, first), (names.second, second)] {
+            progress.set_vector(name, values);
+        }
+        Ok(())
+    }
+
+    /// Goes on from what [`save`](Self::save) wrote of a module whose parameters have these `lengths`; `None` if it does not
+    /// fit.
+    pub(super) fn load(
+        &mut self,
+        names: &Names,
+        progress: &Progress,
+        lengths: &[usize],
+        device: &Device,
+    ) -> Option<()> {
+        let steps = progress.number(names.steps).filter(|steps| (0.0..f64::from(i32::MAX)).contains(steps))?;
+        let (mut first, mut second) = (progress.vector(names.first)?, progress.vector(names.second)?);
+        let take = |all: &mut &[f32], length: usize| {
+            let (values, rest) = all.split_at_checked(length)?;
+            *all = rest;
+            Some(Tensor::<1>::from_data(TensorData::new(values.to_vec(), [length]), device))
+        };
+        let mut state = Vec::new();
+        for (at, moments) in progress.vector(names.moments)?.iter().enumerate() {
+            let length = *lengths.get(at)?;
+            state.push(match *moments {
+                0.0 => None,
+                1.0 => Some(State { first: take(&mut first, length)?, second: None }),
+                _ => Some(State { first: take(&mut first, length)?, second: Some(take(&mut second, length)?) }),
+            });
+        }
+        (self.steps, self.state) = (steps as i32, state);
+        (first.is_empty() && second.is_empty()).then_some(())
     }
 }
 
@@ -132,7 +195,6 @@ fn flat<const D: usize>(tensor: Tensor<D>) -> Tensor<1> {
 mod tests {
     use super::*;
     use burn::nn::Linear;
-    use burn::tensor::{Device, TensorData};
 
     const START: [f32; 4] = [1.0, -2.0, 0.5, 3.0];
     const LR: f64 = 0.1;

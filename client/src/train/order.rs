@@ -31,6 +31,11 @@ impl Order {
         self.next >= self.positions.len()
     }
 
+    /// Batches of a pass.
+    pub(super) fn pass(&self) -> u64 {
+        (self.positions.len() as u64).div_ceil(self.batch as u64)
+    }
+
     pub(super) fn next_batch(&mut self) -> &[u32] {
         if self.begins_pass() {
             shuffle(&mut self.positions, &mut self.rng);

@@ -20,6 +20,7 @@ use super::error::TrainError;
 use super::loss_memory;
 use super::order;
 use super::personal::Personalisation;
+use super::progress::Watch;
 use crate::catalogue::{kind_of, loss_of};
 use crate::data::{Share, SiteData};
 use crate::device::DeviceChoice;
@@ -163,6 +164,20 @@ impl Trainer {
         delta: &mut [f32],
         watch: &mut dyn FnMut(StepReport) -> ControlFlow<()>,
     ) -> Result<Trained, TrainError> {
+        self.train_keeping(task, site, delta, &mut Watch { report: watch, progress: None })
+    }
+
+    /// As [`train`](Self::train), with somebody who keeps how far it is. A training that goes on ends with the same bits.
+    ///
+    /// # Errors
+    /// As [`train`](Self::train).
+    pub fn train_keeping(
+        &self,
+        task: &Assignment<'_>,
+        site: &SiteData,
+        delta: &mut [f32],
+        watch: &mut Watch<'_>,
+    ) -> Result<Trained, TrainError> {
         let (received, train) = (task.model, &self.plan.train);
         self.blueprint.check(received)?;
         if delta.len() != received.len() {
@@ -219,7 +234,7 @@ impl Trainer {
         if let Some((own, alpha)) = own {
             self.personal.keep(own, Some(alpha), &mut state);
         }
-        self.ditto(task, site, &mut state, watch)?;
+        self.ditto(task, site, &mut state, watch.report)?;
         let after = match &trained {
             Some(trained) => measure(&Assignment { model: trained, state: &state, ..*task })?,
             None => None,

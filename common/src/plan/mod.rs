@@ -38,8 +38,9 @@ pub use reader::Problem;
 pub use resolved::{AnyLoss, Catalogue, PLAN_BYTES_MAX, Plan, PlanError, Refusal};
 pub use round::{Arrival, Async, Count, Evaluation, Late, OnTooFew, RoundPlan, Time, TimeMax, Updates};
 pub use simulation::{
-    Attack, ColumnOrder, Concept, Contrast, Deal, InputNoise, LabelNoise, LabelNoiseKind, LongTail, Partition,
-    Property, Remainder, Rotation, Scanner, Shift, Simulation, Spread, Unlabelled,
+    Attack, Availability, ColumnOrder, Concept, Contrast, Deal, Drift, DriftKind, InputNoise, LabelNoise,
+    LabelNoiseKind, LongTail, Partition, Profile, Property, Remainder, Rotation, Scanner, Shift, Simulation,
+    SiteArrival, Spread, Unlabelled,
 };
 pub use staleness::Staleness;
 pub use strategies::{OptionInfo, STRATEGIES, StrategyFamily, StrategyInfo};

@@ -175,6 +175,22 @@ impl<'p, 'i> Section<'p, 'i> {
         self.subsection(key, value)
     }
 
+    /// The tables of the array `key`, written as `[[key]]`; none if it is not there.
+    pub(crate) fn sections(&mut self, key: &'static str) -> Vec<Section<'p, 'i>> {
+        self.known.push(key);
+        let Some((_, value)) = self.entries.remove(key) else { return Vec::new() };
+        let span = value.span();
+        match value.into_inner() {
+            DeValue::Array(items) => items.into_iter().filter_map(|item| self.subsection(key, item)).collect(),
+            other => {
+                let path = self.child_path(key);
+                let message = format!("`{key}` is a list of tables, this is a {}", other.type_str());
+                self.problems.add(&path, Some(span), message, Some(format!("write each as [[{path}]]")));
+                Vec::new()
+            }
+        }
+    }
+
     /// The subsection `key`, an empty one if it is not there.
     pub(crate) fn section_or_empty(&mut self, key: &'static str) -> Section<'p, 'i> {
         let (path, place) = (self.child_path(key), self.span.clone());

@@ -4,7 +4,7 @@ use super::closed_form::check_closed_form;
 use super::data::{DIGIT_ATTRIBUTES, Fit, Normalise, Source};
 use super::reader::Problems;
 use super::resolved::Plan;
-use super::simulation::{Attack, Partition, Simulation};
+use super::simulation::{Attack, DriftKind, Partition, Simulation};
 use super::strategy::{Strategy, Weighting};
 use super::task::Task;
 use super::train::{Model, Optimiser};
@@ -188,6 +188,7 @@ fn check_partition(plan: &Plan, simulation: &Simulation, problems: &Problems) {
 
 /// What the differences between sites need of the data and the task.
 fn check_shift(plan: &Plan, simulation: &Simulation, problems: &Problems) {
+    check_drift(plan, simulation, problems);
     let Some(shift) = &simulation.shift else { return };
     if shift.changes_labels() && !matches!(plan.task, Task::Classification { .. }) {
         let message = "`label_noise`, `concept` and `long_tail` need a task with one class per sample";
@@ -198,6 +199,28 @@ fn check_shift(plan: &Plan, simulation: &Simulation, problems: &Problems) {
     if shift.rotation.is_some() && !matches!(shape.as_slice(), [_, _, _] | [_, _]) {
         let message = format!("`rotation` turns images, the data has the shape {shape:?}");
         problems.add("simulation.shift.rotation", None, message, None);
+    }
+}
+
+/// What drift, and sites with clocks, need of the rest of the plan.
+fn check_drift(plan: &Plan, simulation: &Simulation, problems: &Problems) {
+    let problem = |path: &str, message: &str, help: &str| {
+        problems.add(&format!("simulation.{path}"), None, message, Some(help.to_owned()));
+    };
+    let drift = simulation.drift.as_ref().map(|drift| drift.what);
+    let of_classes = matches!(drift, Some(DriftKind::Labels | DriftKind::Concept));
+    if of_classes && !matches!(plan.task, Task::Classification { .. }) {
+        let message = "drift of labels and concepts needs a task with one class per sample";
+        problem("drift", message, "use task.classification, or what = \"inputs\"");
+    }
+    if drift == Some(DriftKind::Inputs) && simulation.shift.is_none() {
+        problem("drift", "inputs are to drift towards [simulation.shift], which is not there", "add that section");
+    }
+    let colludes = matches!(simulation.attack, Some(Attack::InnerProduct { .. } | Attack::LittleIsEnough { .. }));
+    if colludes && !simulation.profiles.is_empty() {
+        let message =
+            "hostile sites that wait for each other have no time of their own, which profiles give every site";
+        problem("attack", message, "choose an attack of single sites, or remove the profiles");
     }
 }
 

@@ -43,6 +43,10 @@ pub enum Kind {
     Declined,
     /// [`Finished`]
     Finished,
+    /// [`Offer`](super::Offer)
+    Offer,
+    /// [`Grant`](super::Grant)
+    Grant,
     /// [`Probe`](super::Probe)
     Probe,
     /// [`Presence`](super::Presence)
@@ -59,7 +63,7 @@ pub enum Kind {
     AdminAnswer,
 }
 
-const KINDS: [Kind; 17] = [
+const KINDS: [Kind; 19] = [
     Kind::Hello,
     Kind::Welcome,
     Kind::Ready,
@@ -70,6 +74,8 @@ const KINDS: [Kind; 17] = [
     Kind::Evaluated,
     Kind::Declined,
     Kind::Finished,
+    Kind::Offer,
+    Kind::Grant,
     Kind::Probe,
     Kind::Presence,
     Kind::Join,
@@ -94,6 +100,8 @@ impl Kind {
             Self::Evaluated => 8,
             Self::Declined => 9,
             Self::Finished => 10,
+            Self::Offer => 11,
+            Self::Grant => 12,
             Self::Probe => 64,
             Self::Presence => 65,
             Self::Join => 66,
@@ -117,7 +125,9 @@ impl Kind {
             | Self::Answer
             | Self::Evaluated
             | Self::Declined
-            | Self::Finished => PROTOCOL_VERSION,
+            | Self::Finished
+            | Self::Offer
+            | Self::Grant => PROTOCOL_VERSION,
             Self::Probe | Self::Presence | Self::Join | Self::Renew | Self::Enrolled => enrolment::JOIN_VERSION,
             Self::AdminRequest | Self::AdminAnswer => enrolment::ADMIN_VERSION,
         }
@@ -131,12 +141,12 @@ impl Kind {
     #[must_use]
     pub fn body_bytes_max(self) -> usize {
         match self {
-            Self::Hello | Self::Task | Self::Progress => FIXED_BYTES,
+            Self::Hello | Self::Task | Self::Progress | Self::Offer => FIXED_BYTES,
             Self::Welcome => FIXED_BYTES + PLAN_BYTES_MAX,
             Self::Ready => FIXED_BYTES + CLASS_COUNTS_MAX * 8,
             Self::Update => FIXED_BYTES + 3 * METRICS_BYTES,
             Self::Evaluated => FIXED_BYTES + METRICS_BYTES,
-            Self::Answer | Self::Declined | Self::Finished => FIXED_BYTES + REASON_BYTES_MAX,
+            Self::Answer | Self::Grant | Self::Declined | Self::Finished => FIXED_BYTES + REASON_BYTES_MAX,
             Self::Probe | Self::Presence => FIXED_BYTES,
             Self::Join | Self::Renew => enrolment::JOIN_BYTES_MAX,
             Self::Enrolled => enrolment::ENROLLED_BYTES_MAX,

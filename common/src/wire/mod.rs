@@ -11,7 +11,7 @@
 //! |---|---|---|
 //! | control, bidirectional | client, once | up: `Hello`, `Ready`, `Progress`, `Evaluated`, `Declined` · down: `Welcome`, `Finished` |
 //! | task, one way | coordinator, one a task | `Task`, then the model as a block stream; with SCAFFOLD the control variate as another |
-//! | update, bidirectional | client, one an update | up: `UpdateHeader`, then the delta as a block stream; with SCAFFOLD the change of the site's control variate as another · down: `Answer` |
+//! | update, bidirectional | client, one an update | up: `Offer`; after the grant `UpdateHeader`, then the values of the delta, with SCAFFOLD those of the change of the site's control variate after them, from the granted offset on and without a digest, which the offer has · down: `Grant`, `Answer` |
 //!
 //! Connections that enrol or administrate have one bidirectional stream a question: `Probe`, `Join` or `Renew`, and
 //! `AdminRequest`, each with its answer. A client may send `Renew` on the connection of its run, too.
@@ -21,7 +21,9 @@
 
 mod enrolment;
 mod frame;
+mod intake;
 mod messages;
+mod offer;
 mod values;
 
 #[cfg(test)]
@@ -34,8 +36,10 @@ pub use enrolment::{
     Presence, Probe, Renew,
 };
 pub use frame::{FRAME_HEADER_BYTES, FrameError, FrameHeader, PROTOCOL_VERSION, decode, encode};
+pub use intake::Intake;
 pub use messages::{
     Answer, Declined, Evaluated, Finished, Hello, Kind, Message, Progress, REASON_BYTES_MAX, Ready, Task, TaskKind,
     Welcome, shorten,
 };
+pub use offer::{Grant, Offer};
 pub use values::{CHUNK_BYTES, DIGEST_BYTES, ValueReader, ValuesError, chunks};

@@ -85,6 +85,12 @@ fn every_message_has_its_bytes() {
             "update: round u64, plan, layout, samples u64, steps u64, loss before u8 (0 none, 1 f64), before u8 (0 none, 1 metrics), train (samples u64, [name, f64]), after u8, train ms u64",
             round_trip(&update()),
         ),
+        (
+            "offer: round u64, digest of the values, bytes u64",
+            round_trip(&Offer { round: RoundId(3), digest: digest(4), bytes: 8 }),
+        ),
+        ("grant: u32 0 from, offset u64", round_trip(&Grant::From { offset: 5 })),
+        ("grant: u32 1 answered, answer", round_trip(&Grant::Answered(Answer::Accepted))),
         ("answer: u32 0 accepted", round_trip(&Answer::Accepted)),
         ("answer: u32 1 refused, reason", round_trip(&Answer::Refused { reason: reason.clone() })),
         ("answer: u32 2 damaged, reason", round_trip(&Answer::Damaged { reason: reason.clone() })),

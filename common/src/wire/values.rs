@@ -70,28 +70,13 @@ impl<'a> ValueReader<'a> {
     ///
     /// # Errors
     /// When there are more than are missing.
-    pub fn push(&mut self, mut bytes: &[u8]) -> Result<(), ValuesError> {
+    pub fn push(&mut self, bytes: &[u8]) -> Result<(), ValuesError> {
         if bytes.len() > self.missing_bytes() {
             return Err(ValuesError::TooLong { expected: self.values.len() as u64 * 4 });
         }
         self.hasher.update(bytes);
-        if cfg!(target_endian = "little") {
-            let all: &mut [u8] = bytemuck::cast_slice_mut(self.values);
-            if let Some(place) = all.get_mut(self.filled_bytes..self.filled_bytes + bytes.len()) {
-                place.copy_from_slice(bytes);
-            }
-            self.filled_bytes += bytes.len();
-        } else {
-            while let Some((byte, rest)) = bytes.split_first() {
-                if let Some(value) = self.values.get_mut(self.filled_bytes / 4) {
-                    let mut parts = value.to_le_bytes();
-                    parts[self.filled_bytes % 4] = *byte;
-                    *value = f32::from_le_bytes(parts);
-                }
-                self.filled_bytes += 1;
-                bytes = rest;
-            }
-        }
+        place(self.values, self.filled_bytes, bytes);
+        self.filled_bytes += bytes.len();
         Ok(())
     }
 
@@ -106,5 +91,23 @@ impl<'a> ValueReader<'a> {
         }
         let found = Digest(*self.hasher.finalize().as_bytes());
         if found == Digest(digest) { Ok(found) } else { Err(ValuesError::Digest { bytes: expected }) }
+    }
+}
+
+/// Writes `bytes` of little-endian `values` to where byte `at` of them is. What does not fit is left out.
+pub(super) fn place(values: &mut [f32], at: usize, bytes: &[u8]) {
+    if cfg!(target_endian = "little") {
+        let all: &mut [u8] = bytemuck::cast_slice_mut(values);
+        if let Some(place) = all.get_mut(at..at + bytes.len()) {
+            place.copy_from_slice(bytes);
+        }
+    } else {
+        for (at, byte) in (at..).zip(bytes) {
+            if let Some(value) = values.get_mut(at / 4) {
+                let mut parts = value.to_le_bytes();
+                parts[at % 4] = *byte;
+                *value = f32::from_le_bytes(parts);
+            }
+        }
     }
 }

@@ -20,9 +20,11 @@ pub enum CloseReason {
     Silent,
     /// There is no room for another connection.
     Full,
+    /// The peer is no member in good standing: unknown, suspended, revoked, or its certificate has expired.
+    Expelled,
 }
 
-const REASONS: [CloseReason; 7] = [
+const REASONS: [CloseReason; 8] = [
     CloseReason::Finished,
     CloseReason::Leaving,
     CloseReason::Role,
@@ -30,6 +32,7 @@ const REASONS: [CloseReason; 7] = [
     CloseReason::Protocol,
     CloseReason::Silent,
     CloseReason::Full,
+    CloseReason::Expelled,
 ];
 
 impl CloseReason {
@@ -45,6 +48,7 @@ impl CloseReason {
             Self::Protocol => 5,
             Self::Silent => 6,
             Self::Full => 7,
+            Self::Expelled => 8,
         })
     }
 
@@ -68,6 +72,7 @@ impl CloseReason {
                 "the other side says that this one broke the protocol; use the same Synod release on both sides, and report this if it is the same"
             }
             Self::Silent => "the other side heard nothing for too long",
+            Self::Expelled => "the coordinator does not count this machine among its members in good standing",
             Self::Full => "the coordinator has as many connections as it takes; try again later",
         }
     }

@@ -32,6 +32,9 @@ const STREAMS_MAX: u32 = 4;
 /// Bytes in flight per stream and per connection: 100 ms at 1 Gbit/s, and a bound on what a peer can make us hold.
 const WINDOW_BYTES: u32 = 12 << 20;
 
+/// Bytes that a stranger may have in flight: its question is smaller.
+const STRANGER_WINDOW_BYTES: u32 = 64 << 10;
+
 /// Why there is no endpoint.
 #[derive(Debug, thiserror::Error)]
 pub enum EndpointError {
@@ -57,7 +60,7 @@ pub enum EndpointError {
     Quic(String),
 }
 
-fn transport(loopback: bool) -> Arc<TransportConfig> {
+fn transport(loopback: bool) -> TransportConfig {
     let mut config = TransportConfig::default();
     config
         .max_idle_timeout(IdleTimeout::try_from(IDLE_MAX).ok())
@@ -71,7 +74,7 @@ fn transport(loopback: bool) -> Arc<TransportConfig> {
     if loopback {
         config.initial_mtu(LOOPBACK_MTU).min_mtu(1200).keep_alive_interval(Some(KEEP_ALIVE_LOOPBACK));
     }
-    Arc::new(config)
+    config
 }
 
 fn socket(address: SocketAddr) -> Result<std::net::UdpSocket, EndpointError> {
@@ -134,28 +137,59 @@ fn endpoint(
         .map_err(|source| EndpointError::Bind { address, source })
 }
 
-fn server_config(identity: &Identity, loopback: bool) -> Result<ServerConfig, EndpointError> {
-    let tls = tls::server(identity, tls::system_clock())?;
+/// Whom a coordinator lets through the handshake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Entry {
+    /// Who has a valid certificate.
+    Members,
+    /// Also who has none, or one that expired less than `grace` ago: see [`tls::enrolling_server`]. The bytes that one of them may
+    /// have in flight stay few until [`let_in`] is called.
+    Enrolling {
+        /// How long ago.
+        grace: Duration,
+    },
+}
+
+/// Where a connection comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// This machine itself, which takes larger datagrams.
+    Loopback,
+    /// Anywhere.
+    Anywhere,
+}
+
+/// The configuration of a coordinator for connections from `origin`.
+///
+/// # Errors
+/// When the identity is not a coordinator's.
+pub fn server_config(identity: &Identity, entry: Entry, origin: Origin) -> Result<Arc<ServerConfig>, EndpointError> {
+    let mut transport = transport(origin == Origin::Loopback);
+    let tls = match entry {
+        Entry::Members => tls::server(identity, tls::system_clock())?,
+        Entry::Enrolling { grace } => {
+            transport.receive_window(VarInt::from_u32(STRANGER_WINDOW_BYTES));
+            tls::enrolling_server(identity, grace, tls::system_clock())?
+        }
+    };
     let crypto = QuicServerConfig::try_from(tls).map_err(|e| EndpointError::Quic(e.to_string()))?;
     let mut config = ServerConfig::with_crypto(Arc::new(crypto));
-    config.transport_config(transport(loopback));
-    Ok(config)
+    config.transport_config(Arc::new(transport));
+    Ok(Arc::new(config))
+}
+
+/// Gives a connection of a member the window that its updates need.
+pub fn let_in(connection: &quinn::Connection) {
+    connection.set_receive_window(VarInt::from_u32(WINDOW_BYTES));
 }
 
 /// Listens on `address` with the coordinator's identity; port 0 lets the system choose.
 ///
 /// # Errors
 /// When the port is taken, the address is not this machine's, or the identity is not a coordinator's.
-pub fn bind_server(identity: &Identity, address: SocketAddr) -> Result<Endpoint, EndpointError> {
-    endpoint(address, lasting(identity), Some(server_config(identity, false)?))
-}
-
-/// The configuration for connections from this machine itself, which take larger datagrams.
-///
-/// # Errors
-/// As [`bind_server`].
-pub fn accept_config(identity: &Identity) -> Result<Arc<ServerConfig>, EndpointError> {
-    Ok(Arc::new(server_config(identity, true)?))
+pub fn bind_server(identity: &Identity, entry: Entry, address: SocketAddr) -> Result<Endpoint, EndpointError> {
+    let config = server_config(identity, entry, Origin::Anywhere)?;
+    endpoint(address, lasting(identity), Some(ServerConfig::clone(&config)))
 }
 
 /// An endpoint to connect from, on a port the system chooses, of the same address family as `remote`.
@@ -177,9 +211,20 @@ pub fn bind_client(remote: SocketAddr) -> Result<Endpoint, EndpointError> {
 /// # Errors
 /// When the identity is not a site's or QUIC refuses the address.
 pub fn connect(endpoint: &Endpoint, identity: &Identity, remote: SocketAddr) -> Result<Connecting, EndpointError> {
-    let tls = tls::client(identity, tls::system_clock())?;
+    connect_with(endpoint, tls::client(identity, tls::system_clock())?, remote)
+}
+
+/// Begins to connect to the coordinator at `remote` as `tls` says.
+///
+/// # Errors
+/// When QUIC refuses the settings or the address.
+pub fn connect_with(
+    endpoint: &Endpoint,
+    tls: Arc<tls::ClientConfig>,
+    remote: SocketAddr,
+) -> Result<Connecting, EndpointError> {
     let crypto = QuicClientConfig::try_from(tls).map_err(|e| EndpointError::Quic(e.to_string()))?;
     let mut config = ClientConfig::new(Arc::new(crypto));
-    config.transport_config(transport(remote.ip().is_loopback()));
+    config.transport_config(Arc::new(transport(remote.ip().is_loopback())));
     endpoint.connect_with(config, remote, SERVER_NAME).map_err(|e| EndpointError::Quic(e.to_string()))
 }

@@ -25,6 +25,9 @@ pub enum StreamError {
     /// The peer gave the stream up.
     #[error("the other side gave up the transfer")]
     Stopped,
+    /// Too little came in the time that a transfer is given.
+    #[error("too little came for {0} s; what came is kept, and the rest may be sent later")]
+    Slow(u64),
     /// The connection is gone.
     #[error("the connection is gone: {0}")]
     Connection(String),
@@ -123,6 +126,22 @@ pub async fn send_values(stream: &mut SendStream, values: &[f32]) -> Result<(), 
         stream.write_all(&chunk).await?;
     }
     stream.write_all(&values_digest(values).0).await?;
+    Ok(())
+}
+
+/// Sends the bytes of `vectors`, one after the other, from byte `offset` on and without a digest.
+///
+/// # Errors
+/// When the connection is gone or the peer gave up.
+pub async fn send_vectors_from(stream: &mut SendStream, vectors: &[&[f32]], offset: u64) -> Result<(), StreamError> {
+    let mut at = 0;
+    for chunk in vectors.iter().flat_map(|values| chunks(values)) {
+        let skipped = usize::try_from(offset.saturating_sub(at)).unwrap_or(usize::MAX);
+        if let Some(rest) = chunk.get(skipped..) {
+            stream.write_all(rest).await?;
+        }
+        at += chunk.len() as u64;
+    }
     Ok(())
 }
 

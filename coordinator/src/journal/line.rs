@@ -34,7 +34,10 @@ pub struct Line {
 
 impl Line {
     /// The byte form.
-    pub(super) fn to_bytes(&self) -> Result<Vec<u8>, JournalError> {
+    ///
+    /// # Errors
+    /// When it is too long to be read again.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, JournalError> {
         let mut bytes = vec![0; DIGEST_BYTES];
         serde_json::to_writer(&mut bytes, self)
             .map_err(|e| JournalError::damaged(format!("an entry has no text: {e}")))?;
@@ -47,7 +50,10 @@ impl Line {
     }
 
     /// Reads the byte form; the text says what is wrong with it.
-    pub(super) fn from_bytes(bytes: &[u8]) -> Result<Self, String> {
+    ///
+    /// # Errors
+    /// The text.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, String> {
         let (digest, text) = bytes.split_at_checked(DIGEST_BYTES).ok_or("it is cut off")?;
         if text.len() > TEXT_BYTES_MAX {
             return Err(format!("it has {} bytes, at most {TEXT_BYTES_MAX} are read", text.len()));

@@ -104,6 +104,14 @@ pub enum Event {
         /// Why, as far as known.
         reason: String,
     },
+    /// A site may not go on: the operator revoked or suspended it. Its update in flight is lost; one that counts already
+    /// stays in the sum.
+    Expelled {
+        /// Who.
+        site: SiteName,
+        /// Why.
+        reason: String,
+    },
     /// A site's training moved on.
     Progress {
         /// Who.

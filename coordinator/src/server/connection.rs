@@ -4,25 +4,28 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quinn::{Connecting, Connection, RecvStream, SendStream};
-use synod_certs::{CertificateDer, Role, peer_of};
 use synod_common::ids::{Digest, SiteName};
-use synod_common::update::{BufferPool, Update, UpdateHeader};
-use synod_common::wire::{Answer, Declined, Evaluated, Finished, Hello, Kind, Progress, Ready, Task, Welcome, shorten};
-use synod_transport::{
-    CloseReason, StreamError, explain_connection_error, receive, receive_body, receive_header, receive_values, send,
-    send_values,
+use synod_common::update::{Buffer, BufferPool, Update, UpdateHeader};
+use synod_common::wire::{
+    Answer, Declined, Evaluated, Finished, FrameHeader, Grant, Hello, Kind, Offer, Progress, Ready, Task, Welcome,
+    shorten,
 };
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use synod_transport::{
+    CloseReason, StreamError, explain_connection_error, receive, receive_body, receive_header, send, send_values,
+};
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
+use super::enrolment::{self, Door};
 use super::serve::Input;
+use super::uploads::Uploads;
 use crate::round::{Event, OutTask, Received};
 
 /// How long the handshake and the first words may take.
 const GREETING_MAX: Duration = Duration::from_secs(10);
 /// How long one message may take once it has begun.
 const MESSAGE_MAX: Duration = Duration::from_secs(30);
-/// How long an upload or a download may take: a 2 GB model over 10 Mbit/s.
+/// How long a download may take: a 2 GB model over 10 Mbit/s.
 const TRANSFER_MAX: Duration = Duration::from_secs(1800);
 /// Tasks and words that wait for a site.
 const OUTGOING_MAX: usize = 8;
@@ -36,9 +39,11 @@ pub(super) struct Shared {
     /// Whether updates carry the change of a control variate.
     pub(super) has_control: bool,
     pub(super) pool: BufferPool,
-    pub(super) uploads: Semaphore,
+    pub(super) uploads: Uploads,
     pub(super) inputs: mpsc::Sender<Input>,
     pub(super) prepare_max: Duration,
+    /// There where the coordinator has members of its own, rather than whoever the authority certified.
+    pub(super) door: Option<Door>,
 }
 
 /// What goes to a site.
@@ -55,10 +60,8 @@ pub(super) enum Outgoing {
 /// Serves one connection to its end.
 pub(super) async fn run(connecting: Connecting, id: u64, shared: Arc<Shared>) {
     let Ok(Ok(connection)) = timeout(GREETING_MAX, connecting).await else { return };
-    let Some(site) = site_of(&connection) else {
-        connection.close(CloseReason::Role.code(), b"");
-        return;
-    };
+    let Some(site) = enrolment::enter(&connection, id, &shared).await else { return };
+    let _presence = enrolment::Presence::new(&shared, id);
     match greet(&connection, &site, &shared).await {
         Ok(Some((control_up, control_down, ready))) => {
             let (outgoing, queue) = mpsc::channel(OUTGOING_MAX);
@@ -82,13 +85,6 @@ pub(super) async fn run(connecting: Connecting, id: u64, shared: Arc<Shared>) {
             let _ = shared.inputs.send(Input::Event(Event::Faulted { site, reason })).await;
         }
     }
-}
-
-/// The site behind a connection, if its certificate is a site's.
-fn site_of(connection: &Connection) -> Option<SiteName> {
-    let certificates = connection.peer_identity()?.downcast::<Vec<CertificateDer<'static>>>().ok()?;
-    let peer = peer_of(certificates.first()?).ok()?;
-    (peer.role == Role::Site).then_some(peer.name)
 }
 
 fn close_for(connection: &Connection, error: &StreamError) {
@@ -222,6 +218,8 @@ async fn listen(up: &mut RecvStream, site: &SiteName, shared: &Shared) -> Result
             | Kind::Update
             | Kind::Answer
             | Kind::Finished
+            | Kind::Offer
+            | Kind::Grant
             | Kind::Probe
             | Kind::Presence
             | Kind::Join
@@ -252,43 +250,80 @@ async fn take_updates(connection: &Connection, site: &SiteName, shared: &Shared)
     loop {
         let opened = connection.accept_bi().await.map_err(|e| StreamError::Connection(explain_connection_error(&e)))?;
         let (mut down, mut up) = opened;
-        match within(TRANSFER_MAX, take_update(&mut up, site, shared)).await {
-            Ok(Some(answer)) => {
-                within(MESSAGE_MAX, send(&mut down, &answer)).await?;
-                let _ = down.finish();
+        let taken = async {
+            let header = within(MESSAGE_MAX, receive_header(&mut up)).await?.ok_or(StreamError::Ended)?;
+            if header.kind == Kind::Renew {
+                within(MESSAGE_MAX, enrolment::renew(connection, (&mut down, &mut up), header, shared)).await?;
+                return Ok(Taken::Renewed);
             }
-            Ok(None) => over().await,
+            take_update((&mut down, &mut up), header, site, shared).await
+        };
+        match taken.await {
+            Ok(Taken::Renewed) => continue,
+            Ok(Taken::Answered(answer)) => within(MESSAGE_MAX, send(&mut down, &answer)).await?,
+            Ok(Taken::NotNeeded(answer)) => within(MESSAGE_MAX, send(&mut down, &Grant::Answered(answer))).await?,
+            Ok(Taken::Over) => over().await,
             // Damaged on the way: the site may send it again. Other faults end the connection.
             Err(StreamError::Values(error)) => {
                 let reason = format!("the upload is unusable: {error}; it may be sent again");
-                let _ = shared
-                    .inputs
-                    .send(Input::Event(Event::Faulted { site: site.clone(), reason: reason.clone() }))
-                    .await;
+                let event = Event::Faulted { site: site.clone(), reason: reason.clone() };
+                let _ = shared.inputs.send(Input::Event(event)).await;
                 within(MESSAGE_MAX, send(&mut down, &Answer::Damaged { reason: shorten(&reason) })).await?;
-                let _ = down.finish();
             }
+            // The site gave it up, or is to make room. What came is kept.
+            Err(StreamError::Stopped | StreamError::Ended | StreamError::Slow(_)) => {}
             Err(error) => return Err(error),
         }
+        let _ = down.finish();
     }
 }
 
-/// Reads one update and waits for its answer; `None` when the run is over.
-async fn take_update(up: &mut RecvStream, site: &SiteName, shared: &Shared) -> Result<Option<Answer>, StreamError> {
-    let header: UpdateHeader = within(MESSAGE_MAX, receive(up)).await?;
-    let Ok(_permit) = shared.uploads.acquire().await else { return Ok(None) };
-    let mut delta = shared.pool.take();
-    receive_values(up, &mut delta).await?;
-    let mut control = shared.has_control.then(|| shared.pool.take());
-    if let Some(control) = &mut control {
-        receive_values(up, control).await?;
+/// What became of a stream that a site opened.
+enum Taken {
+    /// It was about the site's certificate.
+    Renewed,
+    /// An update came, and this is the answer.
+    Answered(Answer),
+    /// The update need not come.
+    NotNeeded(Answer),
+    /// The run is over.
+    Over,
+}
+
+/// Grants what is offered, reads it, and waits for its answer.
+async fn take_update(
+    (down, up): (&mut SendStream, &mut RecvStream),
+    header: FrameHeader,
+    site: &SiteName,
+    shared: &Shared,
+) -> Result<Taken, StreamError> {
+    let offer: Offer = within(MESSAGE_MAX, receive_body(up, header)).await?;
+    let vectors = if shared.has_control { 2 } else { 1 };
+    let bytes = vectors * 4 * shared.pool.len() as u64;
+    if offer.bytes != bytes {
+        let reason = format!("the update has {} bytes of values, the plan's have {bytes}", offer.bytes);
+        return Ok(Taken::NotNeeded(Answer::Refused { reason }));
     }
-    let (answer, answered) = oneshot::channel();
+    let fresh = || (0..vectors).map(|_| shared.pool.take()).collect::<Vec<Buffer>>();
+    let Some(mut transfer) = shared.uploads.begin(site, &offer, fresh).await else {
+        return Ok(Taken::NotNeeded(Answer::Accepted));
+    };
+    within(MESSAGE_MAX, send(down, &Grant::From { offset: transfer.offset() })).await?;
+    let header: UpdateHeader = within(MESSAGE_MAX, receive(up)).await?;
+    transfer.read(up).await?;
+    let mut vectors = transfer.finish()?.into_iter();
+    let Some(delta) = vectors.next() else { return Err(StreamError::Ended) };
+    let update = Update { header, delta, control: vectors.next() };
     // One pass over the values, here where other sites' uploads go on beside it.
-    let received = tokio::task::block_in_place(|| Received::screen(Update { header, delta, control }));
+    let received = tokio::task::block_in_place(|| Received::screen(update));
+    let (answer, answered) = oneshot::channel();
     let event = Event::Update { site: site.clone(), received };
     if shared.inputs.send(Input::Update { event, site: site.clone(), answer }).await.is_err() {
-        return Ok(None);
+        return Ok(Taken::Over);
     }
-    Ok(answered.await.ok())
+    let Ok(answer) = answered.await else { return Ok(Taken::Over) };
+    if answer == Answer::Accepted {
+        shared.uploads.counted(site, &offer);
+    }
+    Ok(Taken::Answered(answer))
 }

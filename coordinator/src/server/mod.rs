@@ -8,12 +8,18 @@
 //! ```
 //!
 //! Bounds: [`CONNECTIONS_MAX`] connections, [`UPLOADS_MAX`] uploads being read at a time (the others wait in QUIC's flow
-//! control), one upload a connection. So besides what the strategy holds, at most [`UPLOADS_MAX`] updates are in flight.
+//! control), one upload a site, and 16 interrupted uploads of 1 GiB together. So besides what the strategy holds, at most
+//! [`UPLOADS_MAX`] updates are in flight and 16 wait for their rest.
 
 mod connection;
+mod enrolment;
+#[cfg(test)]
+mod enrolment_tests;
 mod host;
 mod serve;
+mod uploads;
 
+pub use enrolment::Members;
 pub use host::{Host, NoHost};
 pub use serve::{ServeError, ServeOptions, serve};
 

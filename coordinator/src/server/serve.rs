@@ -7,17 +7,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quinn::Endpoint;
-use synod_certs::Identity;
 use synod_common::event::{EventSink, Outcome};
 use synod_common::ids::{Digest, SiteName};
 use synod_common::status::RunPhase;
 use synod_common::wire::{Answer, Finished, shorten};
-use synod_transport::{CloseReason, EndpointError, accept_config, bind_server};
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use synod_transport::{CloseReason, EndpointError, bind_server};
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::connection::{Outgoing, Shared, run as run_connection};
+use super::enrolment::{self, Loopback, Members};
 use super::host::Host;
+use super::uploads::{Pace, Uploads};
 use super::{CONNECTIONS_MAX, UPLOADS_MAX};
 use crate::journal::{Journal, JournalError, JournalWriter, Write};
 use crate::round::{Action, Ended, Event, Machine, Millis, ResumeError, Setup};
@@ -34,8 +35,8 @@ const FAREWELL_MAX: Duration = Duration::from_secs(5);
 /// How to serve.
 #[derive(Debug)]
 pub struct ServeOptions {
-    /// The coordinator's identity.
-    pub identity: Identity,
+    /// Who may take part.
+    pub members: Members,
     /// Where to listen; port 0 lets the system choose.
     pub listen: SocketAddr,
     /// This program's release, for the other side's eyes.
@@ -79,7 +80,8 @@ pub async fn serve(
     listening: impl FnOnce(SocketAddr) + Send,
     interrupt: impl Future<Output = ()> + Send,
 ) -> Result<Ended, ServeError> {
-    let endpoint = bind_server(&options.identity, options.listen)?;
+    let members = options.members;
+    let endpoint = bind_server(&members.identity(), members.entry(), options.listen)?;
     let address = endpoint.local_addr().unwrap_or(options.listen);
     let (inputs, inbox) = mpsc::channel(INPUTS_MAX);
     let shared = Arc::new(Shared {
@@ -89,9 +91,10 @@ pub async fn serve(
         layout: setup.layout.digest(),
         has_control: setup.plan.train.algorithm.has_control(),
         pool: setup.pool.clone(),
-        uploads: Semaphore::new(UPLOADS_MAX),
+        uploads: Uploads::new(UPLOADS_MAX, Pace::default()),
         inputs: inputs.clone(),
         prepare_max: setup.plan.round.arrival.time.max.to_duration(),
+        door: members.door(),
     });
     let machine = tokio::task::block_in_place(|| journal.machine(setup))?;
     let tell = inputs.clone();
@@ -100,13 +103,16 @@ pub async fn serve(
         let _ = tell.blocking_send(Input::Event(event));
     })
     .map_err(ResumeError::Journal)?;
-    let accepting = tokio::spawn(accept(endpoint.clone(), accept_config(&options.identity)?, shared));
+    let loopback = Arc::new(Loopback::new(&members)?);
+    let accepting = tokio::spawn(accept(endpoint.clone(), Arc::clone(&loopback), Arc::clone(&shared)));
+    let keeping = tokio::spawn(enrolment::keep(members, endpoint.clone(), loopback, Arc::clone(&shared)));
     listening(address);
     let mut main = MainLoop {
         started: Instant::now(),
         machine,
         host,
-        sink,
+        sink: enrolment::counting(sink, &shared),
+        shared,
         inputs,
         sites: HashMap::new(),
         answers: HashMap::new(),
@@ -120,13 +126,14 @@ pub async fn serve(
     let ended = main.ended.take();
     main.say_farewell(&endpoint).await;
     accepting.abort();
+    keeping.abort();
     let MainLoop { journal, machine, .. } = main;
     // What was given out is durable when this returns.
     tokio::task::block_in_place(|| drop(journal));
     Ok(ended.unwrap_or_else(|| Ended { outcome: Outcome::Interrupted, model: Arc::clone(machine.model()) }))
 }
 
-async fn accept(endpoint: Endpoint, loopback: Arc<quinn::ServerConfig>, shared: Arc<Shared>) {
+async fn accept(endpoint: Endpoint, loopback: Arc<Loopback>, shared: Arc<Shared>) {
     let mut next = 0_u64;
     while let Some(incoming) = endpoint.accept().await {
         if endpoint.open_connections() >= CONNECTIONS_MAX {
@@ -142,7 +149,7 @@ async fn accept(endpoint: Endpoint, loopback: Arc<quinn::ServerConfig>, shared: 
         let (shared, loopback, connection) = (Arc::clone(&shared), Arc::clone(&loopback), next);
         tokio::spawn(async move {
             let is_loopback = incoming.remote_address().ip().is_loopback();
-            let accepted = if is_loopback { incoming.accept_with(loopback) } else { incoming.accept() };
+            let accepted = if is_loopback { incoming.accept_with(loopback.config()) } else { incoming.accept() };
             if let Ok(connecting) = accepted {
                 run_connection(connecting, connection, shared).await;
             }
@@ -160,6 +167,7 @@ struct MainLoop {
     machine: Machine,
     host: Arc<dyn Host>,
     sink: Arc<dyn EventSink>,
+    shared: Arc<Shared>,
     inputs: mpsc::Sender<Input>,
     sites: HashMap<SiteName, SiteHandle>,
     answers: HashMap<SiteName, oneshot::Sender<Answer>>,
@@ -224,6 +232,9 @@ impl MainLoop {
     }
 
     fn take(&mut self, input: Input) {
+        if !enrolment::is_welcome(&input, &self.shared) {
+            return;
+        }
         match input {
             Input::Arrived { site, connection, samples, class_counts, outgoing } => {
                 if let Some(old) = self.sites.insert(site.clone(), SiteHandle { connection, outgoing }) {
@@ -281,7 +292,10 @@ impl MainLoop {
                 });
             }
             Action::WakeAt(at) => self.wake_at = Some(self.started + Duration::from_millis(at.0)),
-            Action::Publish(event) => self.sink.publish(&event),
+            Action::Publish(event) => {
+                self.shared.uploads.hear(&event);
+                self.sink.publish(&event);
+            }
             Action::Finish { outcome, model } => self.ended = Some(Ended { outcome, model }),
         }
     }

@@ -1,30 +1,27 @@
 //! Drives the round machine with worker threads instead of sockets.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::ops::ControlFlow;
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use synod_client::train::Trainer;
-use synod_client::work::{Order, Work};
 use synod_common::event::{EventSink, RunEvent};
-use synod_common::ids::{RoundId, SiteName};
 use synod_common::plan::Plan;
 use synod_common::state::State;
-use synod_common::update::{BufferPool, Update};
+use synod_common::update::BufferPool;
 use synod_common::wire::TaskKind;
-use synod_coordinator::round::{
-    Action, Ended, Event, Machine, Measured, Millis, ModelVersion, OutTask, Received, Setup,
-};
+use synod_coordinator::round::{Action, Ended, Event, Machine, Millis, Setup};
 use synod_coordinator::server::Host;
 
 use super::clock::millis;
+use super::crew::{Delivery, Done, Job, Queue};
 use super::error::FleetError;
-use super::hostile::Hostile;
+use super::gang::Gang;
 use super::kept::KeptStates;
-use super::pace::{Pace, Turn};
+use super::pace::{ANY_TIME, Pace};
 use super::population::Population;
+use super::turnover::Turnover;
 
 /// Updates on their way from workers to the machine, besides the one each worker makes.
 const UPDATES_QUEUED_MAX: usize = 2;
@@ -55,93 +52,6 @@ pub struct Fleet<'a> {
     pub stop: &'a AtomicBool,
 }
 
-/// What a worker gives back.
-enum Done {
-    Event(Event),
-    /// What a hostile site would have sent by itself; it waits for the others.
-    Held(SiteName, Box<Result<Update, Event>>),
-}
-
-/// Hostile sites that wait for each other: what they send depends on all their honest updates.
-#[derive(Default)]
-struct Gang {
-    round: RoundId,
-    /// Members of the round, honest ones included.
-    members: usize,
-    /// How many of the hostile ones still train.
-    at_work: usize,
-    held: BTreeMap<SiteName, Update>,
-}
-
-impl Gang {
-    /// A task of `round` goes to a member.
-    fn sent(&mut self, round: RoundId, hostile: bool) {
-        if round != self.round {
-            *self = Self { round, ..Self::default() };
-        }
-        self.members += 1;
-        self.at_work += usize::from(hostile);
-    }
-
-    /// A hostile member has trained, or failed to, which is known at once. When it was the last one all of them send.
-    fn done(&mut self, site: SiteName, result: Result<Update, Event>, hostile: &Hostile) -> Vec<Event> {
-        self.at_work = self.at_work.saturating_sub(1);
-        let mut events = Vec::new();
-        match result {
-            Ok(update) => drop(self.held.insert(site, update)),
-            Err(event) => events.push(event),
-        }
-        if self.at_work == 0 {
-            let (sites, mut updates): (Vec<_>, Vec<_>) = std::mem::take(&mut self.held).into_iter().unzip();
-            hostile.conspire(&mut updates, self.members);
-            let send = |(site, update)| Event::Update { site, received: Received::screen(update) };
-            events.extend(sites.into_iter().zip(updates).map(send));
-        }
-        events
-    }
-}
-
-enum Job {
-    Site { site: SiteName, task: OutTask },
-    Central { model: Arc<ModelVersion> },
-}
-
-/// Jobs that wait for a worker, those of the earliest turn first.
-#[derive(Default)]
-struct Queue {
-    jobs: Mutex<(BTreeMap<Turn, Job>, bool)>,
-    changed: Condvar,
-}
-
-impl Queue {
-    fn push(&self, turn: Turn, job: Job) {
-        self.jobs.lock().unwrap_or_else(PoisonError::into_inner).0.insert(turn, job);
-        self.changed.notify_one();
-    }
-
-    /// No more jobs: workers end, waiting ones are dropped.
-    fn close(&self) {
-        let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
-        jobs.0.clear();
-        jobs.1 = true;
-        self.changed.notify_all();
-    }
-
-    /// Waits for a job; `None` at the end.
-    fn pop(&self) -> Option<(Turn, Job)> {
-        let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
-        loop {
-            if let Some(job) = jobs.0.pop_first() {
-                return Some(job);
-            }
-            if jobs.1 {
-                return None;
-            }
-            jobs = self.changed.wait(jobs).unwrap_or_else(PoisonError::into_inner);
-        }
-    }
-}
-
 impl Fleet<'_> {
     /// Runs to the end.
     ///
@@ -162,7 +72,8 @@ impl Fleet<'_> {
             .map(|_| rayon::ThreadPoolBuilder::new().num_threads(1).build())
             .collect::<Result<Vec<_>, _>>()
             .map_err(|e| FleetError::Threads(e.to_string()))?;
-        let arrivals = self.arrivals()?;
+        let has_clock = self.plan.simulation.as_ref().is_some_and(|simulation| !simulation.profiles.is_empty());
+        self.prepare()?;
         let (queue, kept) = (Queue::default(), KeptStates::default());
         let (results, inbox) = mpsc::sync_channel(UPDATES_QUEUED_MAX);
         std::thread::scope(|scope| {
@@ -171,7 +82,11 @@ impl Fleet<'_> {
                 scope.spawn(move || one.install(|| self.work(queue, kept, &results, &pool)));
             }
             drop(results);
-            let result = self.drive(setup, arrivals, &queue, &kept, &inbox);
+            let result = if has_clock {
+                self.drive_by_clock(setup, threads, &queue, &kept, &inbox)
+            } else {
+                self.drive(setup, &queue, &kept, &inbox)
+            };
             queue.close();
             // Workers that wait to deliver are let go.
             drop(inbox);
@@ -179,33 +94,78 @@ impl Fleet<'_> {
         })
     }
 
-    fn arrivals(&self) -> Result<Vec<Event>, FleetError> {
-        let classes = self.plan.task.classes();
-        let prepare = self.population.len() <= PREPARED_MAX;
-        let mut all = Vec::with_capacity(self.population.len());
-        for (index, (name, size)) in self.population.names().zip(self.population.sizes()).enumerate() {
-            let (samples, class_counts) = if prepare {
-                let data = self.population.data(index)?;
-                (data.train.len() as u64, data.train.class_counts(classes))
-            } else {
-                (size as u64, Vec::new())
-            };
-            all.push(Event::Arrived { site: name.clone(), samples, class_counts });
+    /// Prepares the sites, where they are few enough, so that what cannot be used is known before the run begins.
+    fn prepare(&self) -> Result<(), FleetError> {
+        if self.population.len() <= PREPARED_MAX {
+            for index in 0..self.population.len() {
+                self.population.data(index)?;
+            }
         }
-        Ok(all)
+        Ok(())
     }
 
-    fn drive(
+    /// The site at `index` comes, with what it says of itself.
+    pub(super) fn arrival(&self, index: usize) -> Option<Event> {
+        // Prepared before, or too many to prepare those that may never have a turn.
+        if self.population.len() > PREPARED_MAX {
+            return self.returning(index);
+        }
+        let (site, data) = (self.population.name(index)?.clone(), self.population.data(index).ok()?);
+        let class_counts = data.train.class_counts(self.plan.task.classes());
+        Some(Event::Arrived { site, samples: data.train.len() as u64, class_counts })
+    }
+
+    /// The site at `index` comes and says no more than how many samples it has.
+    pub(super) fn returning(&self, index: usize) -> Option<Event> {
+        let (site, samples) = (self.population.name(index)?.clone(), self.population.size(index)? as u64);
+        Some(Event::Arrived { site, samples, class_counts: Vec::new() })
+    }
+
+    /// The site at `index` goes for good.
+    pub(super) fn departure(&self, index: usize) -> Option<Event> {
+        let site = self.population.name(index)?.clone();
+        Some(Event::Left { site, reason: "it left the federation".to_owned() })
+    }
+
+    /// Who is there in which round.
+    pub(super) fn turnover(&self) -> Turnover {
+        let arrival = self.plan.simulation.as_ref().and_then(|simulation| simulation.arrival.as_ref());
+        Turnover::draw(arrival, self.population.len(), self.plan.seed)
+    }
+
+    /// Does what every driver does with an action, and gives back what is left to do. `publish` hears what is told.
+    pub(super) fn carry_out(
         &self,
-        setup: Setup,
-        arrivals: Vec<Event>,
-        queue: &Queue,
+        action: Action,
         kept: &KeptStates,
-        inbox: &mpsc::Receiver<(Turn, Done)>,
-    ) -> Ended {
-        // Everyone is there before the first round, as if arrival.count.min were all of them.
+        next: &mut VecDeque<Event>,
+        publish: impl FnOnce(&RunEvent),
+    ) -> Option<Action> {
+        match action {
+            // A simulation that is stopped begins anew: nothing of it needs to outlive it.
+            Action::Journal(record) => next.push_back(Event::Journalled(record)),
+            Action::Commit { model, .. } => next.push_back(match self.host.checkpoint(&model) {
+                Ok(()) => Event::Committed { round: model.round },
+                Err(reason) => Event::CommitFailed { round: model.round, reason },
+            }),
+            Action::Publish(event) => {
+                if let RunEvent::RoundCommitted { round, took_part, .. } = &event {
+                    kept.settle(took_part, *round);
+                }
+                publish(&event);
+            }
+            // Nobody is waiting for an answer.
+            Action::Answer { .. } => {}
+            left => return Some(left),
+        }
+        None
+    }
+
+    fn drive(&self, setup: Setup, queue: &Queue, kept: &KeptStates, inbox: &mpsc::Receiver<Delivery>) -> Ended {
+        // Everyone who is there at the start is there before the first round, as if arrival.count.min were all of them.
         let mut machine = Machine::new(setup);
-        let mut next = VecDeque::from(arrivals);
+        let turnover = self.turnover();
+        let mut next: VecDeque<Event> = turnover.at_start().filter_map(|site| self.arrival(site)).collect();
         next.push_back(Event::Start);
         // The machine's time stands still while a round is open: a slow machine must not change who takes part.
         let started = millis();
@@ -219,8 +179,11 @@ impl Fleet<'_> {
             } else if self.stop.load(Ordering::Relaxed) {
                 // What a site was stopped in is no failure of the site.
                 Event::Interrupt
-            } else if let Some(done) = pace.next() {
+            } else if let Some(Delivery { done, keep, .. }) = pace.next() {
                 outstanding -= 1;
+                if let Some(keep) = keep {
+                    kept.keep(keep);
+                }
                 match done {
                     Done::Event(event) => event,
                     Done::Held(site, result) => {
@@ -239,7 +202,7 @@ impl Fleet<'_> {
                 }
             } else {
                 match inbox.recv_timeout(Duration::from_millis(100)) {
-                    Ok((turn, done)) => pace.came(turn, done),
+                    Ok(delivery) => pace.came(delivery.ticket, delivery),
                     Err(mpsc::RecvTimeoutError::Timeout) => {}
                     Err(mpsc::RecvTimeoutError::Disconnected) => next.push_back(Event::Interrupt),
                 }
@@ -254,115 +217,35 @@ impl Fleet<'_> {
             let mut actions = Vec::new();
             machine.step(now, event, &mut actions);
             for action in actions {
-                match action {
-                    Action::Send { site, task } => {
+                if let Action::Commit { model, .. } = &action {
+                    // Those of the next round come and go before it is opened.
+                    next.extend(turnover.leaving(model.round.next()).filter_map(|site| self.departure(site)));
+                    next.extend(turnover.coming(model.round.next()).filter_map(|site| self.arrival(site)));
+                }
+                match self.carry_out(action, kept, &mut next, |event| self.sink.publish(event)) {
+                    Some(Action::Send { site, task }) => {
                         outstanding += 1;
                         let index = self.population.index(&site);
-                        let turn = match task.kind {
+                        let ticket = match task.kind {
                             TaskKind::Train => {
                                 gang.sent(task.round, index.is_some_and(|site| hostile.colludes(site)));
                                 let samples = index.and_then(|site| self.population.size(site)).unwrap_or(0);
                                 pace.train(&self.plan, task.round, &site, samples as u64)
                             }
-                            TaskKind::Evaluate => pace.other(),
+                            TaskKind::Evaluate => ANY_TIME,
                         };
-                        queue.push(turn, Job::Site { site, task });
+                        queue.push(Job::Site { ticket, site, task, work_ms: None });
                     }
-                    Action::EvaluateCentrally { model } => {
+                    Some(Action::EvaluateCentrally { model }) => {
                         outstanding += 1;
-                        queue.push(pace.other(), Job::Central { model });
+                        queue.push(Job::Central { ticket: ANY_TIME, model });
                     }
-                    Action::WakeAt(at) => wake_at = Some(at),
-                    // A simulation that is stopped begins anew: nothing of it needs to outlive it.
-                    Action::Journal(record) => next.push_back(Event::Journalled(record)),
-                    Action::Commit { model, .. } => next.push_back(match self.host.checkpoint(&model) {
-                        Ok(()) => Event::Committed { round: model.round },
-                        Err(reason) => Event::CommitFailed { round: model.round, reason },
-                    }),
-                    Action::Publish(event) => {
-                        if let RunEvent::RoundCommitted { round, took_part, .. } = &event {
-                            kept.settle(took_part, *round);
-                        }
-                        self.sink.publish(&event);
-                    }
-                    Action::Finish { outcome, model } => return Ended { outcome, model },
-                    // Nobody is waiting for an answer.
-                    Action::Answer { .. } => {}
+                    Some(Action::WakeAt(at)) => wake_at = Some(at),
+                    Some(Action::Finish { outcome, model }) => return Ended { outcome, model },
+                    Some(Action::Journal(_) | Action::Commit { .. } | Action::Publish(_) | Action::Answer { .. })
+                    | None => {}
                 }
             }
         }
-    }
-
-    /// One worker: takes jobs until the queue closes.
-    fn work(&self, queue: &Queue, kept: &KeptStates, results: &mpsc::SyncSender<(Turn, Done)>, pool: &BufferPool) {
-        while let Some((turn, job)) = queue.pop() {
-            let done = match job {
-                Job::Site { site, task } => self.site_job(site, &task, kept, pool),
-                Job::Central { model } => Done::Event(self.central_job(&model)),
-            };
-            if results.send((turn, done)).is_err() {
-                return;
-            }
-        }
-    }
-
-    fn site_job(&self, site: SiteName, task: &OutTask, kept: &KeptStates, pool: &BufferPool) -> Done {
-        let round = task.round;
-        let Some(index) = self.population.index(&site) else {
-            return Done::Event(Event::Declined { site, round, reason: "there is no such site".to_owned() });
-        };
-        let hostile = self.population.hostile();
-        let work = match self.population.data(index) {
-            Ok(data) => Work::new(site.clone(), Arc::clone(&self.trainer), data),
-            Err(error) => return Done::Event(Event::Declined { site, round, reason: error.to_string() }),
-        };
-        let keeps = self.trainer.keeps_state();
-        let known = if keeps { kept.of(&site, task.last_counted) } else { Some(Arc::default()) };
-        let Some(state) = known else {
-            let reason = format!("its state of round {} is lost; this is a bug, please report it", task.last_counted);
-            return Done::Event(Event::Declined { site, round, reason });
-        };
-        match task.kind {
-            TaskKind::Train => {
-                let mut watch = |_| {
-                    if self.stop.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-                };
-                let order = Order { round, model: &task.model.values, control: task.control.as_deref() };
-                let trained = match work.train(order, &state, pool.take(), millis, &mut watch) {
-                    Ok((update, state)) => {
-                        if keeps {
-                            kept.keep(&site, task.last_counted, round, state);
-                        }
-                        Ok(update)
-                    }
-                    Err(error) => Err(Event::Declined { site: site.clone(), round, reason: error.to_string() }),
-                };
-                if hostile.colludes(index) {
-                    return Done::Held(site, Box::new(trained));
-                }
-                Done::Event(match trained {
-                    Ok(mut update) => {
-                        hostile.change(index, work.client, round, &mut update);
-                        Event::Update { site, received: Received::screen(update) }
-                    }
-                    Err(declined) => declined,
-                })
-            }
-            TaskKind::Evaluate => Done::Event(match work.evaluate(round, &task.model.values, &state) {
-                Ok(metrics) => Event::Evaluated { site, round, metrics },
-                Err(error) => Event::Declined { site, round, reason: error.to_string() },
-            }),
-        }
-    }
-
-    fn central_job(&self, model: &ModelVersion) -> Event {
-        let result = match self.population.test() {
-            None => Err("there is no central test set".to_owned()),
-            Some(test) => match self.trainer.evaluate(&model.values, test) {
-                Ok(evaluation) => Ok(Measured { metrics: evaluation.metrics, confusion: evaluation.confusion }),
-                Err(error) => Err(error.to_string()),
-            },
-        };
-        Event::CentralEvaluation { round: model.round, result }
     }
 }

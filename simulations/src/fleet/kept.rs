@@ -7,6 +7,15 @@ use synod_client::keep::Kept;
 use synod_common::ids::{RoundId, SiteName};
 use synod_common::state::State;
 
+/// What a site keeps after a round.
+pub(super) struct Keep {
+    pub(super) site: SiteName,
+    /// The round with whose state it began.
+    pub(super) base: RoundId,
+    pub(super) round: RoundId,
+    pub(super) state: State,
+}
+
 /// What sites keep between rounds. Only of those that took part, and only where the plan's algorithms or loss need it.
 #[derive(Default)]
 pub(super) struct KeptStates(Mutex<HashMap<SiteName, Kept>>);
@@ -21,9 +30,10 @@ impl KeptStates {
         self.all().get(site).map_or_else(|| Kept::default().of(round), |kept| kept.of(round))
     }
 
-    /// Keeps the state of `site` after `round`, which began with that of `base`.
-    pub(super) fn keep(&self, site: &SiteName, base: RoundId, round: RoundId, state: State) {
-        self.all().entry(site.clone()).or_default().keep(base, round, state);
+    /// Keeps what a site has after a round.
+    pub(super) fn keep(&self, keep: Keep) {
+        let Keep { site, base, round, state } = keep;
+        self.all().entry(site).or_default().keep(base, round, state);
     }
 
     /// `round` is committed, with the updates of `sites`.

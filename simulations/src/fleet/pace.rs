@@ -4,7 +4,7 @@
 //! updates as they come, a task takes as many units as it has steps, times a draw between 1 and 2 from the seed, the round and
 //! the site. The next update is that of the task that is done first; ties go to the one that was given first.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use rand::Rng;
 use synod_common::ids::{RoundId, SiteName};
@@ -14,8 +14,8 @@ use synod_common::random::{Purpose, stream};
 /// Parts of one step's unit.
 const UNIT: u64 = 1024;
 
-/// When a task is done, and which it was of all tasks: smaller ones come first.
-pub(super) type Turn = (u64, u64);
+/// The ticket of what may come at any time.
+pub(super) const ANY_TIME: u64 = 0;
 
 /// What comes back from workers, handed on in the order of the simulated time.
 #[derive(Debug)]
@@ -23,8 +23,10 @@ pub(super) struct Pace<T> {
     is_ordered: bool,
     now: u64,
     given: u64,
-    at_work: BTreeSet<Turn>,
-    waiting: BTreeMap<Turn, T>,
+    /// When each task is done, by its ticket.
+    due: BTreeMap<u64, u64>,
+    /// Tasks by when they are done, with their result where it came.
+    tasks: BTreeMap<(u64, u64), Option<T>>,
     ready: VecDeque<T>,
 }
 
@@ -33,38 +35,32 @@ impl<T> Pace<T> {
         Self {
             is_ordered: plan.round.depends_on_order(),
             now: 0,
-            given: 0,
-            at_work: BTreeSet::new(),
-            waiting: BTreeMap::new(),
+            given: ANY_TIME,
+            due: BTreeMap::new(),
+            tasks: BTreeMap::new(),
             ready: VecDeque::new(),
         }
     }
 
-    /// A site with so many training `samples` begins a training task.
-    pub(super) fn train(&mut self, plan: &Plan, round: RoundId, site: &SiteName, samples: u64) -> Turn {
+    /// A site with so many training `samples` begins a training task; the ticket of its result.
+    pub(super) fn train(&mut self, plan: &Plan, round: RoundId, site: &SiteName, samples: u64) -> u64 {
         if !self.is_ordered {
-            return self.other();
+            return ANY_TIME;
         }
         let draw = stream(plan.seed, round, site.client_id(), Purpose::Pace).next_u64() % UNIT;
         let steps = plan.train.steps_of(samples).max(1);
         self.given += 1;
-        let turn = (self.now.saturating_add(steps.saturating_mul(UNIT + draw)), self.given);
-        self.at_work.insert(turn);
-        turn
-    }
-
-    /// Another job begins, whose result may come at any time.
-    pub(super) fn other(&mut self) -> Turn {
-        self.given += 1;
-        (self.now, self.given)
+        let due = self.now.saturating_add(steps.saturating_mul(UNIT + draw));
+        self.due.insert(self.given, due);
+        self.tasks.insert((due, self.given), None);
+        self.given
     }
 
     /// A result came.
-    pub(super) fn came(&mut self, turn: Turn, result: T) {
-        if self.at_work.contains(&turn) {
-            self.waiting.insert(turn, result);
-        } else {
-            self.ready.push_back(result);
+    pub(super) fn came(&mut self, ticket: u64, result: T) {
+        match self.due.remove(&ticket) {
+            Some(due) => drop(self.tasks.insert((due, ticket), Some(result))),
+            None => self.ready.push_back(result),
         }
     }
 
@@ -73,11 +69,12 @@ impl<T> Pace<T> {
         if let Some(result) = self.ready.pop_front() {
             return Some(result);
         }
-        let turn = *self.at_work.first()?;
-        let result = self.waiting.remove(&turn)?;
-        self.at_work.remove(&turn);
-        self.now = turn.0;
-        Some(result)
+        let first = self.tasks.first_entry()?;
+        if first.get().is_none() {
+            return None;
+        }
+        self.now = first.key().0;
+        first.remove()
     }
 }
 
@@ -108,7 +105,7 @@ mod tests {
         pace.came(short, "short");
         assert_eq!([pace.next(), pace.next(), pace.next()], [Some("short"), Some("long"), None]);
         let after = pace.train(&plan, RoundId(2), &site("b"), 10);
-        assert!(after.0 > long.0, "time does not go back");
+        assert!(pace.due[&after] > 100_000, "time does not go back");
     }
 
     #[test]

@@ -4,14 +4,14 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
-use synod_client::data::{DataError, Dataset, Loaded, Normaliser, Rows, Share, SiteData};
+use synod_client::data::{DataError, Dataset, Loaded, Normaliser, Rows, Share, SiteData, Trace};
 use synod_common::ids::{ClientId, SiteName};
 use synod_common::plan::{Fit, Normalise, Partition, Plan, Strategy};
 
 use super::error::FleetError;
 use super::hostile::Hostile;
 use super::split::{Split, groups, split};
-use crate::shift::Shifts;
+use crate::shift::{Shifts, drifted};
 
 /// The sites of a simulation over one shared data set.
 pub struct Population {
@@ -24,6 +24,7 @@ pub struct Population {
     hostile: Hostile,
     /// Sites of the plan's simulation, of which this may have one alone.
     planned: usize,
+    traces: Vec<Trace>,
 }
 
 struct Site {
@@ -48,6 +49,7 @@ impl Population {
         let sites = names.into_iter().zip(parts).enumerate();
         let sites = sites.map(|(i, (name, rows))| (name, rows, tests.get(i).cloned())).collect();
         let mut population = Self::of(Arc::clone(plan), Arc::clone(&loaded.train), loaded.test.clone(), sites)?;
+        population.traces.clone_from(&loaded.traces);
         if let Some(attack) = &simulation.attack {
             // A root that attacks would make no sense of FLTrust.
             let trusted = match &plan.aggregate.strategy {
@@ -111,7 +113,17 @@ impl Population {
             |(place, (name, rows, own_test))| Site { name, place: Some(place), rows, own_test, data: OnceLock::new() };
         let sites: Vec<Site> = sites.into_iter().enumerate().map(place).collect();
         let planned = sites.len();
-        Ok(Self { plan, dataset, sites, by_client, pooled, test, hostile: Hostile::default(), planned })
+        Ok(Self {
+            plan,
+            dataset,
+            sites,
+            by_client,
+            pooled,
+            test,
+            hostile: Hostile::default(),
+            planned,
+            traces: Vec::new(),
+        })
     }
 
     fn test_set(&self) -> Option<Arc<Dataset>> {
@@ -135,15 +147,18 @@ impl Population {
         self.sites.iter().map(|s| &s.name)
     }
 
+    pub(super) fn name(&self, index: usize) -> Option<&SiteName> {
+        self.sites.get(index).map(|site| &site.name)
+    }
+
+    /// Samples of the site `index`, held-out ones included.
+    pub(super) fn size(&self, index: usize) -> Option<usize> {
+        self.sites.get(index).map(|site| site.rows.len())
+    }
+
     /// Samples of each site, held-out ones included.
     pub fn sizes(&self) -> impl Iterator<Item = usize> {
         self.sites.iter().map(|s| s.rows.len())
-    }
-
-    /// Samples of the site at `index`, held-out ones included.
-    #[must_use]
-    pub fn size(&self, index: usize) -> Option<usize> {
-        self.sites.get(index).map(|s| s.rows.len())
     }
 
     /// The row numbers of each site, held-out ones included.
@@ -207,6 +222,24 @@ impl Population {
             data.train = data.train.with_labels(flipped)?;
         }
         Ok(Arc::clone(site.data.get_or_init(|| Arc::new(data))))
+    }
+
+    /// The samples of the site `index` in `round`, where they change while the run goes on.
+    pub(super) fn data_in(&self, index: usize, round: u64) -> Result<Arc<SiteData>, DataError> {
+        let data = self.data(index)?;
+        let drift = self.plan.simulation.as_ref().and_then(|simulation| simulation.drift.as_ref());
+        match drift.filter(|_| self.sites[index].place.is_some()) {
+            Some(drift) => {
+                let (classes, client) = (self.plan.task.classes() as u32, self.sites[index].name.client_id());
+                Ok(Arc::new(drifted(drift, self.plan.seed, client, classes, round, &data)?))
+            }
+            None => Ok(data),
+        }
+    }
+
+    /// When devices are there, for each profile of the plan.
+    pub(super) fn traces(&self) -> &[Trace] {
+        &self.traces
     }
 
     pub(super) fn index(&self, name: &SiteName) -> Option<usize> {

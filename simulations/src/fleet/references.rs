@@ -82,6 +82,11 @@ fn single(plan: &Plan) -> Plan {
     // Nothing drifts where there is one site.
     single.train.algorithm = Algorithms::default();
     single.personal = None;
+    // One place has no line, is always there and never late.
+    if let Some(simulation) = &mut single.simulation {
+        simulation.profiles.clear();
+        simulation.arrival = None;
+    }
     single.round.arrival.count = Count { min: 1, max: None };
     single.round.cohort = 0;
     single.round.updates.count = Count { min: 0, max: None };

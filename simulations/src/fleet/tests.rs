@@ -34,7 +34,7 @@ pub(super) fn samples(rows: usize) -> Loaded {
     let dataset = |inputs: Vec<f32>, labels| Arc::new(Dataset::new(Inputs::F32(inputs), labels, vec![4]).unwrap());
     let inputs: Vec<f32> = inputs.collect();
     let (train, test) = (dataset(inputs.clone(), labels.clone()), Some(dataset(inputs, labels)));
-    Loaded { train, test, assignment: None, notes: Vec::new() }
+    Loaded { train, test, assignment: None, traces: Vec::new(), notes: Vec::new() }
 }
 
 pub(super) fn run(plan: &Arc<Plan>, threads: usize) -> (Outcome, Digest, Vec<RunEvent>) {
@@ -328,7 +328,7 @@ fn a_regression_is_split_by_the_size_of_its_targets() {
     let plan = digits("[task.regression]\n", "");
     let mut text = plan.to_toml();
     text = text.replace(
-        "[simulation.partition.dirichlet]\nalpha = 1.0\nsamples_min = 10",
+        "[simulation.partition.dirichlet]\nalpha = 1.0\nsamples_min = 10\nbalanced = true",
         "[simulation.partition.shards]\nclasses_per_site = 3",
     );
     let plan = Arc::new(Plan::read(&text, &Zoo).unwrap());

@@ -239,11 +239,14 @@ mod tests {
         let (labels, by_class) = classes(6000, 10);
         let gini = |balanced| {
             let rule = Rule { alpha: 0.3, samples_min: 1, balanced };
-            let sites = split(rule, 10, by_class.clone(), &mut run_stream(5, Purpose::Partition)).unwrap();
-            assert_eq!(sites.iter().map(Vec::len).sum::<usize>(), 6000);
-            Measures::of(&sites, &labels, 10).size_gini
+            let of = |seed| {
+                let sites = split(rule, 10, by_class.clone(), &mut run_stream(seed, Purpose::Partition)).unwrap();
+                assert_eq!(sites.iter().map(Vec::len).sum::<usize>(), 6000);
+                Measures::of(&sites, &labels, 10).size_gini
+            };
+            (0..20).map(of).sum::<f64>() / 20.0
         };
-        assert!(gini(false) > 1.5 * gini(true), "{} {}", gini(false), gini(true));
+        assert!(gini(false) > 1.2 * gini(true), "{} {}", gini(false), gini(true));
     }
 
     fn distance(alpha: f64, clients: usize) -> f64 {

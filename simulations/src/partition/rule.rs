@@ -337,7 +337,7 @@ mod tests {
             partition(&Partition::Natural, clients, samples, rng).unwrap_err()
         };
         assert_eq!(natural(3, &[0, 1, 4], &mut rng), PartitionError::OwnerCount { clients: 3, owners: 5 });
-        assert_eq!(natural(0, &[0, u32::MAX], &mut rng), PartitionError::EmptyOwner { owner: 1 });
+        assert_eq!(natural(0, &[0, u32::MAX - 1], &mut rng), PartitionError::EmptyOwner { owner: 1 });
         assert_eq!(natural(3, &[0, 1, 1], &mut rng), PartitionError::OwnerCount { clients: 3, owners: 2 });
         assert_eq!(natural(0, &[0, 0, 2], &mut rng), PartitionError::EmptyOwner { owner: 1 });
     }

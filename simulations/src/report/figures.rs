@@ -60,7 +60,7 @@ pub(super) fn learning(story: &Story, metric: &str, title: &str, y_label: &'stat
         lines.push(Line { name: "during local training".to_owned(), tone: 4, points: sites(0, |a| Some(&a.train)) });
     }
     lines.retain(|line| !line.points.is_empty());
-    let chart = LineChart { y_label, anchor: None, lines, bands: Vec::new() };
+    let chart = LineChart { y_label, lines, ..LineChart::default() };
     (!chart.is_empty()).then(|| Figure {
         title: title.to_owned(),
         text: "Lines of sites are means over the sites of a round, weighted by samples.".to_owned(),

@@ -19,6 +19,9 @@ pub struct ReportInput<'a> {
     pub events: &'a [Stamped],
     /// Models to compare, the run's own first; may be empty.
     pub comparison: &'a [ComparisonRow],
+    /// Values of the main metric to which times are asked for; empty: shares of the best one. Only where a simulation has a
+    /// virtual clock.
+    pub targets: &'a [f64],
     /// Training samples per class at each site; `None` takes what sites said when they arrived.
     pub site_class_counts: Option<Vec<(SiteName, Vec<u64>)>>,
 }

@@ -11,6 +11,7 @@
 //! thousand rounds with ten thousand sites stays at a few hundred kilobytes.
 
 mod chart;
+mod clock;
 mod figures;
 mod input;
 mod page;
@@ -22,6 +23,7 @@ mod tables;
 #[cfg(test)]
 mod tests;
 
+pub use clock::{Reached, TimeTo, time_to_text, times_to};
 pub use input::{ComparisonRow, ReportInput};
 pub use page::html;
 pub use study::{StudyInput, study_html, study_table};

@@ -3,6 +3,7 @@
 use maud::{DOCTYPE, Markup, PreEscaped, html as markup};
 use synod_common::event::Outcome;
 
+use super::clock;
 use super::figures::{self, Figure};
 use super::input::ReportInput;
 use super::quantity::{bytes, count, grouped, metric, metric_or_dash, time};
@@ -42,6 +43,9 @@ pub fn html(input: &ReportInput<'_>) -> String {
                     figures::learning(&story, main.name, &format!("{} per round", figures::capital(main.title)), main.title),
                     figures::learning(&story, "loss", "Loss per round", "loss"),
                 ]))
+                @let over_time = clock::over_time(input.plan, input.events, main);
+                @let times = over_time.as_ref().and_then(|_| clock::targets(&story, input.events, main, input.targets));
+                (section_with("On the clock", &[over_time], times))
                 (section("Sites", &[
                     figures::site_headline(&story, main),
                     figures::class_counts(input.plan, &story, input.site_class_counts.as_deref()),

@@ -207,7 +207,15 @@ fn comparison() -> Vec<ComparisonRow> {
 }
 
 fn page(plan: &Plan, events: &[Stamped], comparison: &[ComparisonRow]) -> String {
-    html(&ReportInput { title: None, plan, plan_toml: &plan.to_toml(), events, comparison, site_class_counts: None })
+    html(&ReportInput {
+        title: None,
+        plan,
+        plan_toml: &plan.to_toml(),
+        events,
+        comparison,
+        targets: &[],
+        site_class_counts: None,
+    })
 }
 
 fn keep(name: &str, page: &str) {

@@ -88,7 +88,7 @@ impl Shifts<'_> {
         let drawn = self.drawn(client);
         let SiteData { mut train, mut holdout } = data;
         if let Some(concept) = &self.shift.concept {
-            let meanings = permutation(self.seed, index as u32 % concept.groups, self.classes);
+            let meanings = permutation(self.seed, Purpose::Labels, index as u32 % concept.groups, self.classes);
             train = self.relabelled(train, |class| meanings.get(class as usize).copied().unwrap_or(class))?;
             let held = holdout
                 .map(|held| self.relabelled(held, |class| meanings.get(class as usize).copied().unwrap_or(class)));
@@ -115,10 +115,10 @@ impl Shifts<'_> {
 }
 
 /// What each class means to the sites of `group`; the first group takes classes for what they are.
-fn permutation(seed: u64, group: u32, classes: u32) -> Vec<u32> {
+pub(super) fn permutation(seed: u64, purpose: Purpose, group: u32, classes: u32) -> Vec<u32> {
     let mut meanings: Vec<u32> = (0..classes).collect();
     if group > 0 {
-        meanings.shuffle(&mut stream(seed, RoundId(u64::from(group)), NO_CLIENT, Purpose::Labels));
+        meanings.shuffle(&mut stream(seed, RoundId(u64::from(group)), NO_CLIENT, purpose));
     }
     meanings
 }

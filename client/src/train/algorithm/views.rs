@@ -44,6 +44,16 @@ impl Views {
         (weight != 0.0).then(|| Self { weight, noise, config: config(options), rng })
     }
 
+    /// How far the noise is drawn.
+    pub(in crate::train) fn position(&self) -> u128 {
+        self.rng.get_word_pos()
+    }
+
+    /// Goes on drawing from there.
+    pub(in crate::train) fn go_to(&mut self, position: u128) {
+        self.rng.set_word_pos(position);
+    }
+
     /// Two views of `inputs: [batch, values]`; `None` for a single sample, which has nobody to differ from.
     pub(in crate::train) fn draw(&mut self, inputs: &Tensor<2>) -> Option<Pair> {
         let [batch, values] = inputs.dims();

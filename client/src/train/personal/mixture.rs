@@ -30,6 +30,15 @@ impl Companion {
         self.network.as_ref().expect("every step puts the network back")
     }
 
+    pub(in crate::train) fn stepper(&self) -> &Stepper {
+        &self.stepper
+    }
+
+    /// Whether alpha is still to move.
+    pub(in crate::train) fn adapts(&self) -> bool {
+        self.adapts
+    }
+
     /// The mixture with `shared`, in which parameters have the ids of this model.
     pub(in crate::train) fn mixed(&self, shared: &Network) -> Network {
         let mut parts = Parts(Vec::new());

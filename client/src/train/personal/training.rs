@@ -10,6 +10,7 @@ use synod_common::state::State;
 use super::super::algorithm::SiteMemory;
 use super::super::course::{Course, Phase};
 use super::super::error::TrainError;
+use super::super::progress::Watch;
 use super::super::trainer::{Assignment, StepReport, Trainer};
 use crate::data::SiteData;
 
@@ -78,6 +79,6 @@ impl Trainer {
         let memory = SiteMemory::new(&algorithms, task)?;
         let course =
             Course { start, accompanied: None, phases: &[phase], lr: self.lr(task.round), purpose: Purpose::Personal };
-        self.learn(task, &memory, &site.train, &course, out, watch).map(drop)
+        self.learn(task, &memory, &site.train, &course, out, &mut Watch { report: watch, progress: None }).map(drop)
     }
 }

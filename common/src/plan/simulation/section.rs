@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::attack::{self, Attack};
 use super::partition::Partition;
 use super::partition_options;
+use super::profile::{Drift, Profile, SiteArrival};
 use super::shift::Shift;
 use crate::ids::SiteName;
 use crate::plan::federation::SITES_MAX;
@@ -25,9 +26,18 @@ pub struct Simulation {
     /// How the samples of sites differ beyond who owns which.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shift: Option<Shift>,
+    /// Sites that come later or go before the end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub arrival: Option<SiteArrival>,
+    /// Samples that change while the run goes on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drift: Option<Drift>,
     /// What hostile sites do, if there are any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attack: Option<Attack>,
+    /// Machines and lines of the sites; with any of them a run has a virtual clock.
+    #[serde(rename = "profile", skip_serializing_if = "Vec::is_empty")]
+    pub profiles: Vec<Profile>,
 }
 
 impl Simulation {
@@ -64,9 +74,12 @@ impl Simulation {
             s.problem("names", format!("the name {twice} is used twice"), None);
         }
         let shift = s.section("shift").map(Shift::read);
+        let arrival = s.section("arrival").map(SiteArrival::read);
+        let drift = s.section("drift").and_then(Drift::read);
         let attack = attack::read(&mut s);
+        let profiles = Profile::read_all(&mut s);
         s.finish();
-        Self { clients, names, partition, shift, attack }
+        Self { clients, names, partition, shift, arrival, drift, attack, profiles }
     }
 }
 

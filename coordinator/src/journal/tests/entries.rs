@@ -27,15 +27,15 @@ fn lines() -> Vec<Line> {
         after: None,
         train_ms: 1,
     };
-    let accepted = Accepted { round: header.round, attempt: 1, site: site("a"), header, time_left_ms: 7 };
+    let accepted = Accepted { round: RoundId(2), attempt: 1, site: site("a"), header, time_left_ms: 7 };
     let opened = Opened {
         round: RoundId(2),
         attempt: 1,
         cohort: vec![site("a"), site("b")],
         updates_min: 1,
+        extended: false,
         sites: 3,
         time_left_ms: 1000,
-        extended: true,
     };
     let committed = Committed {
         round: RoundId(2),

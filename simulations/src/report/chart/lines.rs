@@ -49,6 +49,8 @@ pub(crate) enum BandLegend {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct LineChart {
     pub(crate) y_label: &'static str,
+    /// What x is, where it is no round.
+    pub(crate) x_label: Option<&'static str>,
     /// A value the y axis always shows.
     pub(crate) anchor: Option<f64>,
     pub(crate) lines: Vec<Line>,
@@ -73,7 +75,10 @@ impl LineChart {
         let xs = lines.iter().flat_map(|l| &l.1).map(|p| p.0).chain(bands.iter().flat_map(|b| &b.1).map(|p| p.0));
         let mut x = Domain::around(xs.clone(), 8.0);
         // Rounds are whole, and the axis ends where they do.
-        x.step = x.step.max(1.0);
+        if self.x_label.is_none() {
+            x.step = x.step.max(1.0);
+        }
+        let x_name = self.x_label.unwrap_or("round");
         let (first, last) = xs.fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), v| (a.min(v), b.max(v)));
         if first < last {
             (x.low, x.high) = (first, last);
@@ -99,10 +104,10 @@ impl LineChart {
                 @for tick in x_ticks {
                     @let at = place(tick, y.low).0;
                     line.axis x1=(px(at)) x2=(px(at)) y1=(HEIGHT - BOTTOM) y2=(HEIGHT - BOTTOM + 5.0) {}
-                    text.tick x=(px(at)) y=(HEIGHT - BOTTOM + 19.0) text-anchor="middle" { (format!("{tick:.0}")) }
+                    text.tick x=(px(at)) y=(HEIGHT - BOTTOM + 19.0) text-anchor="middle" { (x.label(tick)) }
                 }
                 line.axis x1=(LEFT) x2=(WIDTH - RIGHT) y1=(HEIGHT - BOTTOM) y2=(HEIGHT - BOTTOM) {}
-                text.label x=((LEFT + WIDTH - RIGHT) / 2.0) y=(HEIGHT - 6.0) text-anchor="middle" { "round" }
+                text.label x=((LEFT + WIDTH - RIGHT) / 2.0) y=(HEIGHT - 6.0) text-anchor="middle" { (x_name) }
                 text.label transform=(format!("translate(13 {}) rotate(-90)", (TOP + HEIGHT - BOTTOM) / 2.0)) text-anchor="middle" { (self.y_label) }
                 @for (band, points) in &bands {
                     path class=(format!("band t{}", band.tone)) d=(outline(points, &place)) { title { (band.name) } }
@@ -114,7 +119,7 @@ impl LineChart {
                     g class=(format!("dots t{}{}", line.tone, if points.len() > DOTS_MAX { " quiet" } else { "" })) {
                         @for (vx, vy) in points {
                             @let (cx, cy) = place(*vx, *vy);
-                            circle cx=(px(cx)) cy=(px(cy)) r="3" { title { (line.name) ", round " (format!("{vx:.0}")) ": " (short(*vy)) } }
+                            circle cx=(px(cx)) cy=(px(cy)) r="3" { title { (line.name) ", " (self.place_of(*vx)) ": " (short(*vy)) } }
                         }
                     }
                 }
@@ -124,7 +129,14 @@ impl LineChart {
 
     fn label(&self) -> String {
         let names: Vec<&str> = self.lines.iter().map(|line| line.name.as_str()).collect();
-        format!("{} over rounds: {}", self.y_label, names.join(", "))
+        format!("{} over {}: {}", self.y_label, self.x_label.unwrap_or("rounds"), names.join(", "))
+    }
+
+    fn place_of(&self, x: f64) -> String {
+        match self.x_label {
+            Some(unit) => format!("{} {unit}", short(x)),
+            None => format!("round {x:.0}"),
+        }
     }
 }
 
