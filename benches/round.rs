@@ -11,10 +11,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use synod_certs::tls::system_clock;
 use synod_certs::{Identity, throwaway};
 use synod_client::catalogue::Zoo;
 use synod_client::data::{Dataset, Inputs, Loaded, SiteData};
 use synod_client::device::DeviceChoice;
+use synod_client::enrol::{NextKey, Wallet};
 use synod_client::session::{Loader, SessionOptions, run as run_session};
 use synod_client::train::Trainer;
 use synod_common::event::RunEvent;
@@ -152,7 +154,10 @@ fn loopback(clients: usize, strategy: &str) -> f64 {
         let address = address.await.expect("it listens").to_string();
         for folder in made.sites.values() {
             let options = SessionOptions {
-                identity: identity(folder),
+                wallet: Arc::new(
+                    Wallet::open(folder, NextKey::Same, "bench", system_clock(), Box::new(|_| {}))
+                        .expect("an identity"),
+                ),
                 coordinator: address.clone(),
                 release: "bench".into(),
                 unreachable_max: Duration::from_secs(10),

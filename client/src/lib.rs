@@ -6,6 +6,7 @@
 pub mod catalogue;
 pub mod data;
 pub mod device;
+pub mod enrol;
 pub mod keep;
 pub mod models;
 pub mod session;

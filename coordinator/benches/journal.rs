@@ -60,7 +60,7 @@ fn update(setup: &Setup, which: usize) -> Update {
         train_ms: 1,
     };
     let mut delta = setup.pool.take();
-    delta.iter_mut().zip(0_u32..).for_each(|(v, i)| *v = (i as f32).mul_add(1e-9, which as f32));
+    delta.iter_mut().zip(0_u32..).for_each(|(v, i)| *v = (i as f32).mul_add(1e-12, which as f32 * 1e-4));
     Update { header, delta, extra: None }
 }
 
@@ -111,12 +111,13 @@ fn measure(folder: &Path, parameters: usize) {
     journal.write(writes(actions));
     // Spent buffers go back to the pool as soon as the machine has them.
     let mut accept = |sites: std::ops::Range<usize>| {
-        let mut actions = Vec::new();
+        let (mut actions, updates) = (Vec::new(), sites.len());
         for n in sites {
             let received = Received::screen(update(&setup_here, n));
             machine.step(Millis(1), Event::Update { site: names[n].clone(), received }, &mut actions);
         }
         let group = writes(actions);
+        assert_eq!(group.len(), updates, "all of them pass");
         let mut told = Vec::new();
         let took = ms(|| told = journal.write(group));
         for event in told {

@@ -71,9 +71,8 @@ impl Run {
         let sink: Arc<dyn EventSink> = Arc::clone(&events) as _;
         let served = tokio::spawn(async move {
             let stopped = async { drop(stopped.await) };
-            serve(options, setup, Arc::new(NoHost), sink, |address| told.send(address).unwrap(), stopped)
-                .await
-                .unwrap();
+            let listening = |address| told.send(address).unwrap();
+            serve(options, setup, journal, Arc::new(NoHost), sink, listening, stopped).await.unwrap();
         });
         Self { identity, address: address.await.unwrap(), events, stop, served, _folder: folder }
     }

@@ -12,6 +12,8 @@ use synod_common::ids::SiteName;
 use synod_coordinator::journal::{KeepModels, KeepUpdates};
 use synod_losses::TaskKind;
 
+pub(crate) use super::enrol::args::{CLIENT_HOME, HomeArgs, JoinArgs, MembersCommand, ServiceCommand};
+
 const EXIT_CODES: &str = "Exit codes: 0 done · 1 unexpected · 2 usage or configuration · 3 coordinator unreachable · \
 4 identity refused · 5 the run ended without its goal · 6 data or model does not fit · 130 interrupted";
 
@@ -273,9 +275,11 @@ pub(crate) enum Template {
 pub(crate) enum CoordinatorCommand {
     /// Coordinate one run of a plan and end with it; run again after a crash, it goes on.
     #[command(
-        after_help = "Examples:\n  synod coordinator serve study.toml --identity certs/coordinator --listen 0.0.0.0:7443\n  synod coordinator serve plans/demo.toml --identity certs/coordinator --listen 127.0.0.1:0 --json"
+        after_help = "Examples:\n  synod coordinator serve study.toml --key-file unlock.key\n  synod coordinator serve plans/demo.toml --identity certs/coordinator --listen 127.0.0.1:0 --json"
     )]
     Serve(ServeArgs),
+    #[command(flatten)]
+    Members(MembersCommand),
 }
 
 #[derive(Args, Debug)]
@@ -283,9 +287,12 @@ pub(crate) struct ServeArgs {
     /// The plan.
     #[arg(value_name = "PLAN.toml")]
     pub(crate) plan: PathBuf,
-    /// The coordinator's identity folder, from `synod certs`.
+    /// The coordinator's identity folder, from `synod certs`, instead of a coordinator made by `synod coordinator init`: then
+    /// everybody whom the authority certified may take part.
     #[arg(long, env = "SYNOD_IDENTITY", value_name = "DIR")]
-    pub(crate) identity: PathBuf,
+    pub(crate) identity: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) home: HomeArgs,
     /// The UDP address to listen on; port 0 lets the system choose.
     #[arg(long, env = "SYNOD_LISTEN", default_value = "0.0.0.0:7443")]
     pub(crate) listen: SocketAddr,
@@ -361,19 +368,33 @@ pub(crate) enum JournalCommand {
 pub(crate) enum ClientCommand {
     /// Take part in one run and end with it.
     #[command(
-        after_help = "Examples:\n  synod client run --coordinator study.example.org:7443 --identity certs/st-vincent --data /srv/study\n  synod client run --coordinator 127.0.0.1:7443 --identity certs/site-0 --rehearse"
+        after_help = "Examples:\n  synod client run --data /srv/study\n  synod client run --coordinator 127.0.0.1:7443 --identity certs/site-0 --rehearse"
     )]
     Run(ClientArgs),
+    /// Join a federation with the line that its operator sent.
+    #[command(
+        after_help = "Examples:\n  synod client join quic://study.example.org:7443 --token TOKEN --pin sha256:DIGEST\n  synod client join quic://study.example.org:7443 --token TOKEN --pin sha256:DIGEST --home /var/lib/synod --wait 1h"
+    )]
+    Join(JoinArgs),
+    /// Let the system start the client.
+    #[command(subcommand)]
+    Service(ServiceCommand),
 }
 
 #[derive(Args, Debug)]
 pub(crate) struct ClientArgs {
-    /// The coordinator, as host:port.
+    /// The folder that `synod client join` made.
+    #[arg(long, env = "SYNOD_CLIENT_HOME", value_name = "DIR", default_value = CLIENT_HOME)]
+    pub(crate) home: PathBuf,
+    /// The coordinator, as host:port [default: the one that was joined].
     #[arg(long, env = "SYNOD_COORDINATOR")]
-    pub(crate) coordinator: String,
-    /// This site's identity folder, from `synod certs`.
+    pub(crate) coordinator: Option<String>,
+    /// This site's identity folder [default: the one in the home folder].
     #[arg(long, env = "SYNOD_IDENTITY", value_name = "DIR")]
-    pub(crate) identity: PathBuf,
+    pub(crate) identity: Option<PathBuf>,
+    /// Make a new key with each renewal of the certificate.
+    #[arg(long)]
+    pub(crate) new_key: bool,
     /// The folder with this site's samples, in the files that the plan names.
     #[arg(long, env = "SYNOD_DATA", value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
@@ -382,7 +403,7 @@ pub(crate) struct ClientArgs {
     #[arg(long)]
     pub(crate) rehearse: bool,
     /// Where this site keeps what it must not lose: the work in hand, and what some algorithms remember between rounds
-    /// [default: state, in the identity folder].
+    /// [default: state, in the home folder, or in the identity folder where one is given].
     #[arg(long, env = "SYNOD_STATE", value_name = "DIR")]
     pub(crate) state: Option<PathBuf>,
     /// The device that trains: auto, cpu, wgpu:N, cuda:N.

@@ -3,9 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use synod_certs::tls::system_clock;
 use synod_client::catalogue::Zoo;
 use synod_client::data;
 use synod_client::device::DeviceChoice;
+use synod_client::enrol::{Membership, NextKey, Wallet, identity_folder, state_folder};
 use synod_client::session::{Loaded, Loader, SessionError, SessionOptions, SiteEvent, load_folder, run as run_session};
 use synod_client::train::Trainer;
 use synod_common::ids::SiteName;
@@ -14,21 +16,24 @@ use synod_simulations::fleet::Population;
 
 use super::args::ClientArgs;
 use super::display::Display;
+use super::enrol::RELEASE;
 use super::exit::{Exit, Failure, OrExit, Outcome};
-use super::serve::load_identity;
 use super::stop;
 
 pub(crate) fn run(args: ClientArgs, quiet: bool) -> Outcome {
-    let identity = load_identity(&args.identity)?;
-    let display = Display::new(quiet);
+    let display = Arc::new(Display::new(quiet));
+    let place = Place::of(&args)?;
+    let next_key = if args.new_key { NextKey::New } else { NextKey::Same };
+    let shown = Arc::clone(&display);
+    let notices = Box::new(move |text| shown.say(text));
+    let wallet = Wallet::open(&place.identity, next_key, RELEASE, system_clock(), notices).or_exit(Exit::Identity)?;
     // A device that is not there is better found now than when the plan has come.
     args.device.open().or_exit(Exit::Usage)?;
-    let state = args.state.unwrap_or_else(|| args.identity.join("state"));
     let options = SessionOptions {
-        identity,
-        state,
-        coordinator: args.coordinator,
-        release: env!("CARGO_PKG_VERSION").to_owned(),
+        wallet: Arc::new(wallet),
+        state: args.state.unwrap_or(place.state),
+        coordinator: place.coordinator,
+        release: RELEASE.to_owned(),
         unreachable_max: args.patience,
         keep_every: args.keep_every,
         loader: loader(args.data, args.rehearse, args.device),
@@ -97,6 +102,34 @@ pub(crate) fn run(args: ClientArgs, quiet: bool) -> Outcome {
             };
             Err(Failure::new(exit, error, None))
         }
+    }
+}
+
+/// Where a client finds what it needs: in its home, or where the flags say.
+struct Place {
+    coordinator: String,
+    identity: PathBuf,
+    state: PathBuf,
+}
+
+impl Place {
+    fn of(args: &ClientArgs) -> Result<Self, Failure> {
+        let (identity, state) = match &args.identity {
+            Some(folder) => (folder.clone(), folder.join("state")),
+            None => (identity_folder(&args.home), state_folder(&args.home)),
+        };
+        let coordinator = match (&args.coordinator, &args.identity) {
+            (Some(coordinator), _) => coordinator.clone(),
+            (None, Some(_)) => {
+                return Err(Failure::new(
+                    Exit::Usage,
+                    "an identity folder does not say where the coordinator is",
+                    Some("name it with --coordinator HOST:PORT, or join with an invitation"),
+                ));
+            }
+            (None, None) => Membership::load(&args.home).or_exit(Exit::Identity)?.coordinator,
+        };
+        Ok(Self { coordinator, identity, state })
     }
 }
 

@@ -8,6 +8,7 @@ mod clock;
 mod compare;
 mod demo;
 mod display;
+mod enrol;
 mod exit;
 mod folder;
 mod golden;
@@ -60,8 +61,11 @@ pub(crate) fn run() -> ExitCode {
         Command::Partition(args) => partition::run(&args, cli.quiet, colour),
         Command::Plan(command) => plan::run(&command),
         Command::Coordinator(CoordinatorCommand::Serve(args)) => serve::run(&args, cli.quiet),
+        Command::Coordinator(CoordinatorCommand::Members(command)) => enrol::members(&command),
         Command::Journal(command) => journal::run(&command),
         Command::Client(ClientCommand::Run(args)) => client::run(args, cli.quiet),
+        Command::Client(ClientCommand::Join(args)) => enrol::join(args, cli.quiet),
+        Command::Client(ClientCommand::Service(command)) => enrol::service(&command),
         Command::Losses(command) => losses::run(&command),
         Command::Strategies(command) => strategies::run(&command),
         Command::Certs(command) => certs::run(&command),

@@ -38,9 +38,9 @@ pub(crate) fn run(args: &PartitionArgs, quiet: bool, colour: Option<bool>) -> Ou
         write(file, &population)?;
     }
     if args.json {
-        json(&plan, simulation, &population)
+        json(&plan, simulation, &population);
     } else {
-        text(&plan, simulation, &population, args.show, colour)?
+        text(&plan, simulation, &population, args.show, colour)?;
     }
     Ok(Exit::Done)
 }

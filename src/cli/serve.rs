@@ -4,12 +4,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use synod_certs::Identity;
+use synod_certs::tls::system_clock;
 use synod_client::device::DeviceChoice;
 use synod_client::train::Trainer;
 use synod_common::event::{EventSink, Outcome as RunOutcome, RunEvent};
 use synod_common::plan::Source;
 use synod_common::state::State;
 use synod_common::update::BufferPool;
+use synod_coordinator::enrol::{Notice, Office};
 use synod_coordinator::journal::{Journal, JournalError, Keep};
 use synod_coordinator::round::{Ended, Setup};
 use synod_coordinator::server::{Members, ServeError, ServeOptions, serve};
@@ -17,6 +19,7 @@ use synod_coordinator::server::{Members, ServeError, ServeOptions, serve};
 use super::args::ServeArgs;
 use super::clock::now;
 use super::display::Display;
+use super::enrol;
 use super::exit::{Exit, Failure, OrExit, Outcome};
 use super::folder::{RunFolder, Which, row};
 use super::host::{Central, RunHost};
@@ -28,7 +31,6 @@ const IDLE_BUFFERS: usize = 16;
 
 pub(crate) fn run(args: &ServeArgs, quiet: bool) -> Outcome {
     let plan = plan_file::read(&args.plan)?;
-    let identity = load_identity(&args.identity)?;
     let trainer = Arc::new(Trainer::new(Arc::clone(&plan), &DeviceChoice::Cpu).or_exit(Exit::Data)?);
     let central = if args.test_data.is_some() || plan.data.source == Source::Digits {
         Central::new(&plan, Arc::clone(&trainer), &load(&plan, args.test_data.as_deref(), &args.plan)?)?
@@ -43,6 +45,7 @@ pub(crate) fn run(args: &ServeArgs, quiet: bool) -> Outcome {
     journal.collect_garbage().map_err(journal::failure)?;
     let display = Arc::new(Display::new(quiet));
     note_personal(&plan, &display);
+    let members = members(args, &display)?;
     let (recorder, shown, json) = (Arc::clone(&folder), Arc::clone(&display), args.json);
     let sink: Arc<dyn EventSink> = Arc::new(move |event: &RunEvent| {
         let stamped = recorder.record(event);
@@ -63,13 +66,15 @@ pub(crate) fn run(args: &ServeArgs, quiet: bool) -> Outcome {
         state: State::default(),
         pool,
     };
-    let options = ServeOptions {
-        members: Members::Certified(Arc::new(identity)),
-        listen: args.listen,
-        release: env!("CARGO_PKG_VERSION").to_owned(),
-    };
+    let options =
+        ServeOptions { members: members.clone(), listen: args.listen, release: env!("CARGO_PKG_VERSION").to_owned() };
     let host = Arc::new(RunHost { folder: Arc::clone(&folder), central });
     let listening = |address: std::net::SocketAddr| {
+        if let Members::Of(office) = &members
+            && let Err(error) = office.set_serving(Some(address))
+        {
+            display.say(format!("commands will not find this coordinator: {error}"));
+        }
         if json {
             out::json(&serde_json::json!({ "event": "listening", "address": address }));
         }
@@ -78,6 +83,9 @@ pub(crate) fn run(args: &ServeArgs, quiet: bool) -> Outcome {
     let runtime = stop::runtime()?;
     let interrupt = stop::signal("the model of the last finished round and the updates of the open one are saved");
     let served = runtime.block_on(serve(options, setup, journal, host, sink, listening, interrupt));
+    if let Members::Of(office) = &members {
+        office.set_serving(None).or_exit(Exit::Unexpected)?;
+    }
     let ended = served.map_err(|error| match error {
         ServeError::Journal(error) => journal::resume_failure(error),
         error @ ServeError::Endpoint(_) => Failure::new(Exit::Usage, error, None),
@@ -129,6 +137,35 @@ fn leave(folder: &RunFolder, ended: &Ended, args: &ServeArgs) -> Outcome {
         conclude(folder, &rows, ended, &report);
     }
     Ok(exit_of(&ended.outcome))
+}
+
+/// Who may take part: who is certified by the authority of `--identity`, or the members of a coordinator's home.
+fn members(args: &ServeArgs, display: &Arc<Display>) -> Result<Members, Failure> {
+    if let Some(folder) = &args.identity {
+        return Ok(Members::Certified(Arc::new(load_identity(folder)?)));
+    }
+    let passphrase = enrol::passphrase(args.home.key_file.as_deref())?;
+    let (shown, json) = (Arc::clone(display), args.json);
+    let notices = move |notice: Notice| {
+        if json {
+            out::json(&serde_json::json!({ "event": "enrolment", "notice": notice }));
+        }
+        shown.say(notice);
+    };
+    let office =
+        Office::open(&args.home.home, passphrase, system_clock(), Box::new(notices)).or_exit(Exit::Identity)?;
+    let until = office.identity().as_peer().not_after;
+    if now() > until {
+        return Err(Failure::new(
+            Exit::Identity,
+            format!("the coordinator's own certificate expired on {}", humantime::format_rfc3339_seconds(until)),
+            Some("start with --key-file: with its authority unlocked the coordinator renews it"),
+        ));
+    }
+    if !office.is_unlocked() {
+        display.say("the authority is locked: nobody can join or renew; start with --key-file to unlock it");
+    }
+    Ok(Members::Of(Arc::new(office)))
 }
 
 /// Loads an identity folder.

@@ -61,7 +61,7 @@ async fn misbehave(address: &str, folder: &Path) -> Vec<Answer> {
     }
     // A header that claims four gigabytes: the connection ends, before anything is allocated.
     let (mut up, _down) = connection.open_bi().await.unwrap();
-    up.write_all(&[2, 6, 255, 255, 255, 255]).await.unwrap();
+    up.write_all(&[3, 6, 255, 255, 255, 255]).await.unwrap();
     let end = connection.closed().await.to_string();
     assert!(end.contains(&CloseReason::Protocol.code().to_string()), "closed for a breach of the protocol: {end}");
     answers

@@ -39,8 +39,7 @@ fn four_clients_killed_at_random_moments_leave_no_trace_in_the_final_hash() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path();
     let keys = Keys::new(&root.join("keys"), &SITES);
-    let algorithms =
-        "[train.algorithm]\nscaffold = {}\nmoon = { mu = 0.5 }\n[train.optimiser.sgd]\nlr = 0.05\nmomentum = 0.9\n";
+    let algorithms = "[train.algorithm]\nscaffold = {}\nmoon = { mu = 0.5 }\n[train.optimiser.sgd]\nlr = 0.05\n";
     let (plan, hash) = quiet(root, 4, algorithms, 120);
     let (mut coordinator, address) = Running::coordinator(&plan, &keys.of("coordinator"), &root.join("net"));
     let start = |site: &str| Running::client_with(&address, &keys.of(site), &["--keep-every", "20ms"]);
@@ -97,7 +96,7 @@ fn a_client_killed_with_a_finished_update_answers_from_disk() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path();
     let keys = Keys::new(&root.join("keys"), &SITES[..2]);
-    let (plan, hash) = quiet(root, 2, "", 30);
+    let (plan, hash) = quiet(root, 2, "", 150);
     let (mut coordinator, address) = Running::coordinator(&plan, &keys.of("coordinator"), &root.join("net"));
     let (stays, dies) = (SITES[0], SITES[1]);
     let stays = Running::client(&address, &keys.of(stays));

@@ -6,6 +6,7 @@
 mod bad_input;
 mod compare;
 mod crash;
+mod enrolment;
 mod federation;
 mod hostile;
 mod killed_clients;

@@ -13,7 +13,17 @@ const HANGING: Duration = Duration::from_secs(120);
 pub(crate) fn synod(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_synod"));
     command.args(args).stdin(Stdio::null()).env("NO_COLOR", "1");
-    for name in ["SYNOD_DATA", "SYNOD_IDENTITY", "SYNOD_STATE", "SYNOD_LISTEN", "SYNOD_COORDINATOR", "SYNOD_LOG"] {
+    for name in [
+        "SYNOD_DATA",
+        "SYNOD_IDENTITY",
+        "SYNOD_STATE",
+        "SYNOD_LISTEN",
+        "SYNOD_COORDINATOR",
+        "SYNOD_LOG",
+        "SYNOD_CLIENT_HOME",
+        "SYNOD_COORDINATOR_HOME",
+        "SYNOD_PASSPHRASE_FILE",
+    ] {
         command.env_remove(name);
     }
     command

@@ -117,7 +117,7 @@ mod tests {
         assert_eq!(trusted_after(&trusted, &both[1..], std::slice::from_ref(&cross)).unwrap(), both[1..]);
 
         let forged = stranger.cross_sign(&new).unwrap();
-        assert_eq!(trusted_after(&trusted, &both, &[forged.clone()]).unwrap(), trusted);
+        assert_eq!(trusted_after(&trusted, &both, std::slice::from_ref(&forged)).unwrap(), trusted);
         assert_eq!(trusted_after(&trusted, &both[1..], &[forged]), Err(RotationProblem::Unrelated));
         assert_eq!(trusted_after(&trusted, &both[1..], &[]), Err(RotationProblem::Unrelated));
         let foreign = [stranger.certificate().clone()];

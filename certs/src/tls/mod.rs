@@ -17,4 +17,6 @@ pub use clock::{Clock, fixed_clock, system_clock};
 pub use config::{ALPN, Protocol, TlsError, client, client_for, enrolling_server, joining, server};
 pub use pinned::{Dates, Pin, pinned_authority};
 
+pub use rustls::pki_types::UnixTime;
+pub use rustls::time_provider::TimeProvider;
 pub use rustls::{ClientConfig, ServerConfig};

@@ -10,7 +10,10 @@ pub(super) fn write(
     content: impl FnOnce(&mut BufWriter<File>) -> std::io::Result<()>,
 ) -> std::io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(folder)?;
+    if !folder.is_dir() {
+        fs::create_dir_all(folder)?;
+        folder.parent().filter(|parent| parent.is_dir()).map_or(Ok(()), |parent| File::open(parent)?.sync_all())?;
+    }
     let temporary = path.with_extension("partial");
     let mut file = BufWriter::new(File::create(&temporary)?);
     content(&mut file)?;

@@ -95,7 +95,7 @@ impl Job {
                         let keep_every = u64::try_from(keep_every.as_millis()).unwrap_or(u64::MAX);
                         train(&prepared, begin, order, keep_every, &events, &flag)
                     }
-                    TaskKind::Evaluate => evaluate(&prepared, order, &events),
+                    TaskKind::Evaluate => evaluate(&prepared, &order, &events),
                 }),
                 Err(error) => Err(format!("no thread for training: {error}")),
             };
@@ -133,8 +133,8 @@ fn train(
     Ok(JobEvent::Trained(key, Box::new(update)))
 }
 
-fn evaluate(prepared: &Prepared, order: JobOrder, events: &Events) -> Result<JobEvent, String> {
-    let state = kept_state(prepared, &order, events);
+fn evaluate(prepared: &Prepared, order: &JobOrder, events: &Events) -> Result<JobEvent, String> {
+    let state = kept_state(prepared, order, events);
     let asked = Order { round: order.key.round, model: &order.model, extra: order.extra.as_deref() };
     let metrics = prepared.work.evaluate(asked, &state).map_err(|error| error.to_string())?;
     Ok(JobEvent::Measured(order.key, metrics))

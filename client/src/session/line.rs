@@ -11,8 +11,8 @@ use synod_common::extra::Extras;
 use synod_common::ids::RoundId;
 use synod_common::wire::{Declined, Evaluated, Finished, Hello, Progress, Ready, Task, TaskKind, Welcome, shorten};
 use synod_transport::{
-    CloseReason, EndpointError, StreamError, bind_client, connect, explain_connection_error, receive, receive_values,
-    send,
+    CloseReason, EndpointError, LineError, StreamError, bind_client, connect, explain_connection_error, receive,
+    receive_values, send,
 };
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -21,6 +21,7 @@ use super::actions::{Fault, Finish, JobKey};
 use super::job::{JobEvent, JobOrder};
 use super::prepare::{Found, Prepared, prepare};
 use super::run::SessionOptions;
+use crate::enrol::RenewError;
 
 /// How long a handshake and a greeting may take.
 const GREETING_MAX: Duration = Duration::from_secs(10);
@@ -110,6 +111,9 @@ async fn attempt(
     let connection = reach(lines).await?;
     // Whatever ends this attempt (an interrupt drops it in the middle), the coordinator hears why at once.
     let _closing = CloseOnDrop(connection.clone());
+    let (wallet, line) = (Arc::clone(&lines.options.wallet), connection.clone());
+    // Ends with the connection.
+    tokio::spawn(async move { wallet.keep_fresh(line).await });
     let greeting = timeout(GREETING_MAX, greet(lines, &connection)).await;
     let (down, mut up, welcome) = match greeting {
         Ok(greeting) => greeting.map_err(|error| failed(&connection, &error))?,
@@ -146,7 +150,8 @@ impl Drop for CloseOnDrop {
 
 async fn reach(lines: &Lines) -> Result<Connection, LineEnd> {
     let passing = |reason: String| LineEnd::Broke(Fault::Passing, reason);
-    let SessionOptions { coordinator: address, identity, .. } = &*lines.options;
+    let SessionOptions { coordinator: address, wallet, .. } = &*lines.options;
+    wallet.revive(address).await.map_err(|error| LineEnd::Broke(fault_of(&error), error.to_string()))?;
     let remote: SocketAddr = match tokio::net::lookup_host(address).await.map(|mut all| all.next()) {
         Ok(Some(remote)) => remote,
         Ok(None) => return Err(passing(format!("the name {address} has no address"))),
@@ -154,13 +159,22 @@ async fn reach(lines: &Lines) -> Result<Connection, LineEnd> {
     };
     let endpoint = bind_client(remote).map_err(|error| passing(error.to_string()))?;
     *lines.endpoint.lock().unwrap_or_else(PoisonError::into_inner) = Some(endpoint.clone());
-    let connecting = connect(&endpoint, identity, remote).map_err(|error| match error {
+    let connecting = connect(&endpoint, &wallet.identity(), remote).map_err(|error| match error {
         EndpointError::Tls(_) => LineEnd::Broke(Fault::Lasting, error.to_string()),
         error => passing(error.to_string()),
     })?;
     match timeout(GREETING_MAX, connecting).await {
         Ok(connected) => connected.map_err(|error| ended(&error)),
         Err(_) => Err(passing("no answer".to_owned())),
+    }
+}
+
+/// Only a line that broke may be better the next time.
+fn fault_of(error: &RenewError) -> Fault {
+    match error {
+        RenewError::Line(LineError::Refused(_)) => Fault::Lasting,
+        RenewError::Line(_) => Fault::Passing,
+        _ => Fault::Lasting,
     }
 }
 
@@ -173,7 +187,8 @@ fn ended(error: &quinn::ConnectionError) -> LineEnd {
         quinn::ConnectionError::ApplicationClosed(close) => (None, CloseReason::from_code(close.error_code)),
         _ => (None, None),
     };
-    let lasts = alert.is_some() || matches!(reason, Some(CloseReason::Role | CloseReason::Replaced));
+    let lasts =
+        alert.is_some() || matches!(reason, Some(CloseReason::Role | CloseReason::Replaced | CloseReason::Expelled));
     let fault = if lasts { Fault::Lasting } else { Fault::Passing };
     LineEnd::Broke(fault, explain_connection_error(error))
 }

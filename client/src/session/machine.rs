@@ -27,18 +27,27 @@ pub struct Rules {
     pub spread: u8,
 }
 
-/// A site's session: see the [module](self).
+/// A site's session: two state machines beside each other, the line and what is in hand.
 #[derive(Debug)]
 pub struct Session {
     rules: Rules,
     line: Line,
     hand: Hand,
+    /// The task that came while an update of another was on its way, which is let through first: a plan may count late ones.
+    next: Option<NextTask>,
     /// Of the newest greeting.
     plan: Option<Digest>,
     /// Between attempts to connect.
     pauses: Backoff,
     /// Between attempts to send one update over a line that stands.
     upload_pauses: Backoff,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct NextTask {
+    key: JobKey,
+    kind: TaskKind,
+    due: Millis,
 }
 
 #[derive(Debug)]
@@ -110,7 +119,8 @@ impl Session {
     #[must_use]
     pub fn new(rules: Rules) -> Self {
         let backoff = || Backoff::new(rules.spread);
-        Self { rules, line: Line::None, hand: Hand::Nothing, plan: None, pauses: backoff(), upload_pauses: backoff() }
+        let (line, hand) = (Line::None, Hand::Nothing);
+        Self { rules, line, hand, next: None, plan: None, pauses: backoff(), upload_pauses: backoff() }
     }
 
     /// The task in hand. What a driver holds of others is of no use any more.
@@ -121,6 +131,12 @@ impl Session {
             Hand::Begun(key) | Hand::Working { key, .. } | Hand::Metrics { key } => Some(*key),
             Hand::Storing { product, .. } | Hand::Update { product, .. } => Some(product.key),
         }
+    }
+
+    /// The task that waits for its turn. A driver keeps the model that came with it.
+    #[must_use]
+    pub fn next_task(&self) -> Option<JobKey> {
+        self.next.map(|next| next.key)
     }
 
     /// Takes one event and says what should be done. Never fails; what comes too late or out of place changes nothing.
@@ -175,7 +191,12 @@ impl Session {
                 }
                 self.on_stored(key, out);
             }
-            SessionEvent::Answered { key, answer } => self.on_answer(key, answer, out),
+            SessionEvent::Answered { key, answer } => {
+                self.on_answer(key, answer, out);
+                if !matches!(self.hand, Hand::Update { delivery: Delivery::Sending { .. }, .. }) {
+                    self.begin_next(out);
+                }
+            }
             SessionEvent::UploadBroke { key, reason } => self.on_upload_broke(now, key, reason, out),
             SessionEvent::Finished(finish) => {
                 // A run that was merely stopped may be taken up again, and then asks for the same round.
@@ -246,6 +267,8 @@ impl Session {
         {
             *delivery = Delivery::AwaitsLine;
         }
+        // It comes again with the next line.
+        self.next = None;
         if fault == Fault::Lasting {
             return self.end(SessionEnd::Refused { reason }, out);
         }
@@ -280,11 +303,11 @@ impl Session {
                 return;
             }
             (Hand::Storing { product, due: until }, TaskKind::Train) if product.key == key => {
-                *until = due;
+                (*until, self.next) = (due, None);
                 return;
             }
             (Hand::Update { product, due: until, delivery }, TaskKind::Train) if product.key == key => {
-                *until = due;
+                (*until, self.next) = (due, None);
                 if let Delivery::AwaitsTask | Delivery::AwaitsLine | Delivery::Accepted = delivery {
                     out.push(SessionAction::Tell(SiteEvent::AnsweredFromKept { round: key.round }));
                     self.upload(out);
@@ -295,8 +318,24 @@ impl Session {
                 out.push(SessionAction::SendMetrics(key));
                 return;
             }
+            (Hand::Storing { .. }, _)
+            | (Hand::Update { delivery: Delivery::Sending { .. } | Delivery::Paused { .. }, .. }, _) => {
+                self.next = Some(NextTask { key, kind, due });
+                return;
+            }
             _ => {}
         }
+        self.begin(key, kind, due, out);
+    }
+
+    /// Begins what was put off, now that the update before it is answered, or cannot be sent.
+    fn begin_next(&mut self, out: &mut Vec<SessionAction>) {
+        if let Some(NextTask { key, kind, due }) = self.next.take() {
+            self.begin(key, kind, due, out);
+        }
+    }
+
+    fn begin(&mut self, key: JobKey, kind: TaskKind, due: Millis, out: &mut Vec<SessionAction>) {
         let begin = match self.hand {
             Hand::Begun(begun) if begun == key && kind == TaskKind::Train => Begin::Continued,
             _ => {
@@ -365,6 +404,10 @@ impl Session {
             && product.key == key
             && let Delivery::Sending { damaged } = *delivery
         {
+            if self.next.is_some() {
+                // There is something better to do than to wait.
+                return self.begin_next(out);
+            }
             let pause = self.upload_pauses.next();
             let until = now.plus(millis(pause));
             *delivery = Delivery::Paused { until, damaged };
@@ -416,7 +459,7 @@ impl Session {
         if !matches!(self.line, Line::Over) {
             self.stop_job(out);
             self.line = Line::Over;
-            self.hand = Hand::Nothing;
+            (self.hand, self.next) = (Hand::Nothing, None);
             out.push(SessionAction::End(end));
         }
     }

@@ -41,7 +41,7 @@ pub(super) struct Prepared {
 #[derive(Default)]
 pub(super) struct Found {
     pub(super) kept: Kept,
-    pub(super) update: Option<(JobKey, Update)>,
+    pub(super) update: Option<(JobKey, Arc<Update>)>,
     /// Why something that is there is of no use.
     pub(super) unusable: Option<String>,
 }
@@ -51,7 +51,11 @@ impl Found {
         match folder.update() {
             Ok(Some((key, update))) => {
                 let loss = update.header.train.get("loss");
-                Self { kept: Kept::Update(Product { key, loss }), update: Some((key, update)), unusable: None }
+                Self {
+                    kept: Kept::Update(Product { key, loss }),
+                    update: Some((key, Arc::new(update))),
+                    unusable: None,
+                }
             }
             Err(error) => Self { unusable: Some(error.to_string()), ..Self::default() },
             Ok(None) => match folder.progress() {

@@ -7,7 +7,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use quinn::{Connection, Endpoint};
-use synod_certs::Identity;
 use synod_common::time::Millis;
 use synod_common::update::Update;
 use synod_common::wire::{Answer, Declined, Evaluated, shorten};
@@ -21,6 +20,7 @@ use super::line::{Attempt, Line, LineEnd, LineEvent, Lines, Word};
 use super::machine::{Rules, Session};
 use super::prepare::{Loader, Prepared};
 use super::upload::upload;
+use crate::enrol::Wallet;
 
 /// How long the end of a session may take.
 const CLOSING_MAX: Duration = Duration::from_secs(1);
@@ -31,8 +31,8 @@ const SLEEP_MAX: Duration = Duration::from_secs(3600);
 
 /// How to take part.
 pub struct SessionOptions {
-    /// The site's identity.
-    pub identity: Identity,
+    /// The site's identity, which is renewed on the way.
+    pub wallet: Arc<Wallet>,
     /// The coordinator, as `host:port`.
     pub coordinator: String,
     /// This program's release, for the other side's eyes.
@@ -161,9 +161,9 @@ async fn heard(line: &mut Option<Line>) -> LineEvent {
 
 impl Edge {
     fn new(lines: Lines, watch: Watch, inbox: mpsc::UnboundedReceiver<JobEvent>) -> Self {
-        let SessionOptions { identity, unreachable_max, .. } = &*lines.options;
+        let SessionOptions { wallet, unreachable_max, .. } = &*lines.options;
         let unreachable_ms_max = u64::try_from(unreachable_max.as_millis()).unwrap_or(u64::MAX);
-        let session = Session::new(Rules { unreachable_ms_max, spread: identity.name().client_id().0[0] });
+        let session = Session::new(Rules { unreachable_ms_max, spread: wallet.identity().name().client_id().0[0] });
         Self {
             lines,
             watch,
@@ -219,7 +219,7 @@ impl Edge {
                     let (digest, samples) = (prepared.digest, prepared.work.samples());
                     let (site, plan) = (prepared.work.site.clone(), prepared.plan.name.clone());
                     (self.watch)(SiteEvent::Joined { site, plan, digest, samples });
-                    self.update = found.update.map(|(key, update)| (key, Arc::new(update)));
+                    self.update = found.update;
                     found.unusable.into_iter().for_each(|reason| (self.watch)(SiteEvent::KeptUnusable { reason }));
                 }
                 self.connection = Some(connection);
@@ -291,8 +291,9 @@ impl Edge {
         let mut actions = Vec::new();
         self.session.step(self.now(), event, &mut actions);
         actions.into_iter().for_each(|action| self.carry_out(action));
-        // The model of a task that nothing came of is not kept.
-        self.order = None;
+        // The model of a task that nothing comes of is not kept.
+        let next = self.session.next_task();
+        self.order = self.order.take().filter(|order| next == Some(order.key));
     }
 
     fn say(&self, word: Word) {

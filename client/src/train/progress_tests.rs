@@ -124,7 +124,7 @@ fn with_every_optimiser_and_model() {
         ("momentum", MLP, MOMENTUM),
         ("momentum and decay", MLP, "optimiser = { sgd = { lr = 0.1, momentum = 0.9, weight_decay = 0.01 } }"),
         ("adam", MLP, ADAM),
-        ("adamw", MLP, "optimiser = { adamw = { lr = 0.01 } }"),
+        ("adamw", MLP, "optimiser = { adam_w = { lr = 0.01 } }"),
         ("clipped", MLP, "clip_norm = 0.5\noptimiser = { sgd = { lr = 0.1, momentum = 0.9 } }"),
         ("logistic", "\"logistic\"", ADAM),
         ("cnn", "\"cnn\"", MOMENTUM),
@@ -146,7 +146,9 @@ fn with_every_kind_of_algorithm() {
         "isogclr = { weight = 0.5 }",
     ];
     for algorithm in algorithms {
-        let train = format!("{MOMENTUM}\nalgorithm = {{ {algorithm} }}");
+        // SCAFFOLD takes plain steps.
+        let optimiser = if algorithm.starts_with("scaffold") { "optimiser = { sgd = { lr = 0.1 } }" } else { MOMENTUM };
+        let train = format!("{optimiser}\nalgorithm = {{ {algorithm} }}");
         goes_on_to_the_same_bits(algorithm, MLP, "", &train, STEPS);
     }
 }

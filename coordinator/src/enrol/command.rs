@@ -31,6 +31,8 @@ pub struct Expelled {
     pub name: SiteName,
     /// Why, for it and for the round's report.
     pub reason: String,
+    /// Whether it should come back at once: it only changed its name.
+    pub returns: bool,
 }
 
 impl Desk {
@@ -41,7 +43,7 @@ impl Desk {
     ) -> Result<(AdminAnswer, Effects), HomeError> {
         let mut expelled = None;
         let mut expel = |name: &SiteName, reason: &str| {
-            expelled = Some(Expelled { name: name.clone(), reason: reason.to_owned() });
+            expelled = Some(Expelled { name: name.clone(), reason: reason.to_owned(), returns: false });
         };
         let done = match request {
             AdminRequest::Members => {
@@ -84,7 +86,8 @@ impl Desk {
             }
             AdminRequest::Rename { from, to } => {
                 self.registry.rename(from, to)?;
-                expel(from, "renamed by the operator");
+                let reason = "renamed by the operator".to_owned();
+                expelled = Some(Expelled { name: from.clone(), reason, returns: true });
                 format!("{from} is called {to} now; its certificate will say so from its next renewal on")
             }
         };

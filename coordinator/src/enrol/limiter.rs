@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use super::member::UnixSeconds;
 
 /// Questions of one address in a minute: a site that waits for its approval asks every few seconds.
-const PER_ADDRESS_MAX: u32 = 30;
+const PER_ADDRESS_MAX: u32 = 60;
 /// Questions of all strangers in a minute. It bounds the signatures to check and the addresses to remember.
 const IN_ALL_MAX: u32 = 600;
 /// The length of a window, in seconds.
@@ -57,7 +57,7 @@ mod tests {
         let (noisy, quiet): (IpAddr, IpAddr) = ("192.0.2.1".parse().unwrap(), "192.0.2.2".parse().unwrap());
         let now = UnixSeconds(6_000);
         let admitted = (0..1_000).filter(|_| limiter.admit(noisy, now)).count();
-        assert_eq!(admitted, 30);
+        assert_eq!(admitted, 60);
         assert!(limiter.admit(quiet, now));
         assert!(limiter.admit(noisy, now.plus(60)));
     }
@@ -67,9 +67,9 @@ mod tests {
         let mut limiter = Limiter::default();
         let now = UnixSeconds(6_000);
         let of = |network: u32, host: u32| -> IpAddr { format!("2001:db8:0:{network:x}::{host:x}").parse().unwrap() };
-        assert_eq!((0..100).filter(|host| limiter.admit(of(1, *host), now)).count(), 30);
+        assert_eq!((0..100).filter(|host| limiter.admit(of(1, *host), now)).count(), 60);
         let all = (2..1_000).filter(|network| limiter.admit(of(*network, 1), now)).count();
-        assert_eq!(all, 570);
+        assert_eq!(all, 540);
         assert!(limiter.by_address.len() <= 601, "what is remembered is bounded");
     }
 }

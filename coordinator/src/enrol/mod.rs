@@ -19,7 +19,11 @@ mod member;
 mod notice;
 mod office;
 mod registry;
+#[cfg(test)]
+mod registry_laws;
 mod rotation;
+#[cfg(test)]
+mod tests;
 
 pub use admin::permitted;
 pub use command::{Effects, Expelled};

@@ -344,7 +344,9 @@ impl Desk {
         let request = CertificateSigningRequestDer::from(renew.request.as_slice());
         let key = request_key(&request).map_err(|problem| request_problem("who renews", problem))?;
         let admitted = self.standing_of(peer).map_err(|_| HomeOrRefusal::Refusal(JoinRefusal::Member))?;
-        if now.since(unix(peer.not_after)) > self.settings.grace_seconds {
+        // Its newest certificate counts: a connection may be older than that, and outlive the one it was made with.
+        let newest = self.registry.member(&admitted.name).and_then(|member| member.expires);
+        if now.since(newest.unwrap_or_else(|| unix(peer.not_after))) > self.settings.grace_seconds {
             return Err(HomeOrRefusal::Refusal(JoinRefusal::Member));
         }
         let (name, role) = self.registry.renew(admitted.key, key).map_err(HomeOrRefusal::Refusal)?;

@@ -16,6 +16,8 @@ pub(super) struct Replay {
     keep: Keep,
     pub(super) started: Option<Started>,
     pub(super) known: BTreeSet<SiteName>,
+    /// Sites that were there at the last commit, and those that were named since.
+    pub(super) present: BTreeSet<SiteName>,
     pub(super) last_counted: BTreeMap<SiteName, RoundId>,
     /// The last commit.
     pub(super) committed: Option<Committed>,
@@ -68,6 +70,7 @@ impl Replay {
             keep,
             started: None,
             known: BTreeSet::new(),
+            present: BTreeSet::new(),
             last_counted: BTreeMap::new(),
             committed: None,
             models: VecDeque::new(),
@@ -107,15 +110,18 @@ impl Replay {
                 }
             }
             Entry::SiteJoined { site } => {
+                self.present.insert(site.clone());
                 self.known.insert(site);
             }
             Entry::RoundOpened(opened) if self.is_open(opened.round, opened.attempt) => {
+                self.present.extend(opened.cohort.iter().cloned());
                 self.open.iter_mut().for_each(|open| open.opened = opened.clone());
             }
             Entry::RoundOpened(opened) => {
                 self.follows(opened.round)?;
                 released = self.close_round();
                 self.ended = None;
+                self.present.extend(opened.cohort.iter().cloned());
                 self.open = Some(Open { opened, out: BTreeMap::new(), accepted: BTreeMap::new() });
             }
             Entry::UpdateAccepted(accepted) => {
@@ -153,9 +159,14 @@ impl Replay {
                         released.extend(self.models.pop_front().into_iter().flat_map(|model| model.blobs));
                     }
                 }
+                self.present = committed.present.iter().cloned().collect();
                 self.committed = Some(*committed);
             }
-            Entry::RunEnded { outcome } => self.ended = Some(outcome),
+            Entry::RunEnded { outcome } => {
+                // When a run that was stopped is begun again its round opens anew, as the same attempt perhaps.
+                released = self.close_round();
+                self.ended = Some(outcome);
+            }
         }
         Ok(released)
     }

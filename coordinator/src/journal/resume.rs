@@ -84,7 +84,7 @@ impl Journal {
                 out: open.out.clone(),
                 accepted: open.accepted.values().map(|(accepted, _)| accepted.clone()).collect(),
             }),
-            (None, None, Some(committed)) => Position::Committed { present: committed.present.clone() },
+            (None, None, Some(_)) => Position::Committed,
         };
         Ok(Some(Recovered {
             initial: started.model,
@@ -92,6 +92,7 @@ impl Journal {
             state,
             known: replay.known.clone(),
             last_counted: replay.last_counted.clone(),
+            present: replay.present.clone(),
             position,
             bytes_down: last.map_or(0, |c| c.bytes_down),
             bytes_up: last.map_or(0, |c| c.bytes_up),

@@ -16,21 +16,9 @@ use super::phase::{Committing, FinalEvaluation, Gathering, Member, MemberState, 
 use crate::journal::{Committed, Entry, Opened};
 
 impl Run {
-    /// Opens a round: chooses the cohort and sends it the model.
+    /// Opens a round: chooses the cohort and sends it the model. Those who have not come back yet get it when they come.
     pub(super) fn open(&mut self, round: RoundId, attempt: u32, now: Millis, out: &mut Vec<Action>) -> Phase {
-        let available = self.sites.clone();
-        self.open_with(&available, round, attempt, now, out)
-    }
-
-    /// Opens a round with a cohort of `present`. Those who are not there get the model when they come.
-    pub(super) fn open_with(
-        &mut self,
-        present: &BTreeMap<ClientId, SiteName>,
-        round: RoundId,
-        attempt: u32,
-        now: Millis,
-        out: &mut Vec<Action>,
-    ) -> Phase {
+        let present = self.present(now);
         let carried = std::mem::take(&mut self.carried);
         let available: Vec<ClientId> = present.keys().filter(|id| !carried.contains_key(id)).copied().collect();
         let (size, rules) = (self.plan.round.cohort, &self.plan.round.updates);
@@ -174,7 +162,7 @@ impl Run {
                     took_part: took_part.clone(),
                     left_out: left_out.clone(),
                     step_norm: norm,
-                    present: self.sites.values().cloned().collect(),
+                    present: self.present(now).into_values().collect(),
                     bytes_down: self.bytes_down,
                     bytes_up: self.bytes_up,
                     run_ms: self.run_ms(now),
@@ -195,7 +183,7 @@ impl Run {
         let (round, left_out) = (gathering.round, gathering.left_out(now));
         let (updates, updates_min) = (gathering.updates() as u64, gathering.updates_min as u64);
         match self.plan.round.updates.on_too_few {
-            OnTooFew::Retry { times } if gathering.attempt < times && !self.sites.is_empty() => {
+            OnTooFew::Retry { times } if gathering.attempt < times && !self.present(now).is_empty() => {
                 out.push(Action::Publish(RunEvent::RoundRetried { round, updates, updates_min, left_out }));
                 let attempt = gathering.attempt + 1;
                 drop(gathering);
@@ -235,7 +223,7 @@ impl Run {
         match self.plan.round.asynchronous {
             Some(_) => self.dispatch(gathering, out),
             None if gathering.extended && self.sites.contains_key(&site.client_id()) => {
-                self.admit(gathering, site, out)
+                self.admit(gathering, site, out);
             }
             None => {}
         }
@@ -292,17 +280,7 @@ impl Run {
 
     pub(super) fn begin_final_evaluation(&mut self, now: Millis, out: &mut Vec<Action>) -> Phase {
         let has_holdout = self.plan.data.holdout > 0.0 || self.plan.data.has_own_test();
-        let awaited = if has_holdout { self.sites.keys().copied().collect() } else { BTreeSet::new() };
-        self.final_evaluation(awaited, now, out)
-    }
-
-    /// Waits for what `awaited` measure; those who are not there get the model when they come.
-    pub(super) fn final_evaluation(
-        &mut self,
-        awaited: BTreeSet<ClientId>,
-        now: Millis,
-        out: &mut Vec<Action>,
-    ) -> Phase {
+        let awaited: BTreeSet<_> = if has_holdout { self.present(now).into_keys().collect() } else { BTreeSet::new() };
         let until = now.plus(self.plan.round.evaluation.time.max.as_millis());
         let there: Vec<SiteName> = awaited.iter().filter_map(|id| self.sites.get(id).cloned()).collect();
         for site in there {

@@ -5,6 +5,7 @@ use synod_common::wire::Answer;
 
 use super::tests::{Rig, refusal, site};
 use super::{Action, Event, Millis, Received, Record};
+use crate::journal::Entry;
 
 impl Rig {
     /// One step, whose records wait.
@@ -112,4 +113,28 @@ fn a_record_of_an_earlier_attempt_counts_nowhere() {
     entry.attempt = 0;
     assert!(rig.raw(Event::Journalled(stale)).is_empty());
     assert!(accepted(&rig.raw(Event::Journalled(again))));
+}
+
+/// A site was revoked while its update was on its way to the journal. The machine put the member out and closed the round
+/// without the update, but the journal had it: a coordinator that died before the commit would have counted it. Found by seed
+/// 3438 of the fault simulation.
+#[test]
+fn what_a_revoked_site_has_on_its_way_to_the_journal_counts() {
+    let mut rig = Rig::new("", &["a", "b"]);
+    let record = rig.arrives("a", &[1.0, 1.0]);
+    assert!(!committed(&rig.update("b", 1, 5, &[3.0, 1.0])));
+    let expelled = rig.raw(Event::Expelled { site: site("a"), reason: "it was revoked".into() });
+    assert!(!committed(&expelled), "the journal may have it already");
+    let actions = rig.raw(Event::Journalled(record));
+    let part =
+        actions.iter().find_map(|a| if let Action::Commit { entry, .. } = a { Some(&entry.took_part) } else { None });
+    assert_eq!(part, Some(&vec![site("a"), site("b")]));
+}
+
+#[test]
+fn a_revoked_site_without_an_update_is_out_here_and_in_the_journal() {
+    let mut rig = Rig::new("", &["a", "b"]);
+    let actions = rig.raw(Event::Expelled { site: site("a"), reason: "it was revoked".into() });
+    let is_out = |a: &Action| matches!(a, Action::Journal(record) if matches!(record.entry(), Entry::MemberOut { .. }));
+    assert!(actions.iter().any(is_out), "a coordinator that is started again does not wait for it");
 }

@@ -76,6 +76,9 @@ pub(super) struct Run {
     pub(super) bytes_up: u64,
     /// Milliseconds that the run took in earlier lives of the coordinator.
     pub(super) run_ms_before: u64,
+    /// Sites that were there when the coordinator ended and have not come back, and until when they are counted on.
+    pub(super) returning: BTreeMap<ClientId, SiteName>,
+    pub(super) returning_until: Millis,
     /// How it begins.
     pub(super) begin: Begin,
 }
@@ -110,6 +113,8 @@ impl Machine {
             bytes_down: 0,
             bytes_up: 0,
             run_ms_before: 0,
+            returning: BTreeMap::new(),
+            returning_until: Millis::default(),
             begin: Begin::New,
         };
         run.read_control();
@@ -158,8 +163,8 @@ impl Run {
             Event::Arrived { site, samples, class_counts } => {
                 self.on_arrived(phase, now, &site, samples, class_counts, out)
             }
-            Event::Left { site, reason } => self.on_left(phase, now, site, reason, out),
-            Event::Expelled { site, reason } => self.on_expelled(phase, now, site, reason, out),
+            Event::Left { site, reason } => self.on_left(phase, now, &site, &reason, out),
+            Event::Expelled { site, reason } => self.on_expelled(phase, now, &site, &reason, out),
             Event::Progress { site, round, step, steps, loss } => {
                 if matches!(&phase, Phase::Gathering(g) if g.members.get(&site.client_id()).is_some_and(|m| m.task == round))
                 {
@@ -171,7 +176,7 @@ impl Run {
                 self.bytes_up = self.bytes_up.saturating_add(self.bytes_of(self.extras.update));
                 self.on_update(phase, now, site, received, out)
             }
-            Event::Declined { site, round, reason } => self.on_declined(phase, now, site, round, &reason, out),
+            Event::Declined { site, round, reason } => self.on_declined(phase, now, &site, round, &reason, out),
             Event::Faulted { site, reason } => {
                 let round = open_round(&phase);
                 out.push(Action::Publish(RunEvent::UpdateRefused { round, site, reason }));
@@ -209,7 +214,7 @@ impl Run {
         self.started = now;
         match std::mem::take(&mut self.begin) {
             Begin::New => {}
-            begin @ (Begin::Assembling | Begin::Committed(_) | Begin::Open(_)) => return self.go_on(begin, now, out),
+            begin @ (Begin::Assembling | Begin::Committed | Begin::Open(_)) => return self.go_on(begin, now, out),
         }
         let (plan, layout, model) = (self.plan_digest, self.layout_digest, self.model.digest);
         journal(Entry::RunStarted { plan, layout, model }, out);

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use synod_common::event::{EVENT_VERSION, RunEvent};
-use synod_common::ids::{Digest, RoundId, SiteName};
+use synod_common::ids::{ClientId, Digest, RoundId, SiteName};
 use synod_common::state::State;
 use synod_common::update::Update;
 
@@ -27,6 +27,8 @@ pub struct Recovered {
     pub known: BTreeSet<SiteName>,
     /// The last committed round in which each site's update counted.
     pub last_counted: BTreeMap<SiteName, RoundId>,
+    /// Sites that were there when the coordinator ended, as far as known.
+    pub present: BTreeSet<SiteName>,
     /// Where the run was.
     pub position: Position,
     /// Model and update bytes sent to sites until the last commit.
@@ -43,11 +45,8 @@ pub enum Position {
     /// No round was open and nobody was there: it waits for sites, as at its beginning.
     #[default]
     Assembling,
-    /// A round was committed, and these sites were there.
-    Committed {
-        /// Sites that were there.
-        present: Vec<SiteName>,
-    },
+    /// A round was committed, and the next had not opened.
+    Committed,
     /// A round was open.
     Open(OpenRound),
 }
@@ -105,6 +104,10 @@ pub enum ResumeError<E: std::error::Error + 'static> {
     },
 }
 
+/// How long sites that were there are counted on after a restart: until the old connection is given up (20 s), the longest pause (30 s)
+/// and a handshake are over.
+const RETURN_MS_MAX: u64 = 60_000;
+
 /// How a run begins.
 #[derive(Debug, Default)]
 pub(super) enum Begin {
@@ -113,8 +116,8 @@ pub(super) enum Begin {
     New,
     /// Again, waiting for sites.
     Assembling,
-    /// Again, with these sites, which will come back.
-    Committed(Vec<SiteName>),
+    /// Again, with the next round.
+    Committed,
     /// Again, with an open round. Its deadline is the time left.
     Open(Box<Gathering>),
 }
@@ -145,10 +148,11 @@ impl Machine {
         run.last_counted = recovered.last_counted.iter().map(|(site, round)| (site.client_id(), *round)).collect();
         (run.bytes_down, run.bytes_up, run.run_ms_before) =
             (recovered.bytes_down, recovered.bytes_up, recovered.run_ms);
+        run.returning = recovered.present.into_iter().map(|site| (site.client_id(), site)).collect();
         run.begin = match recovered.position {
             Position::Assembling => Begin::Assembling,
-            Position::Committed { present } if present.is_empty() => Begin::Assembling,
-            Position::Committed { present } => Begin::Committed(present),
+            Position::Committed if run.returning.is_empty() => Begin::Assembling,
+            Position::Committed => Begin::Committed,
             Position::Open(open) if run.plan.round.takes_old() => {
                 let accepted = open.accepted.iter();
                 run.acknowledged = accepted.map(|a| (a.site.client_id(), a.header.round)).collect();
@@ -230,11 +234,21 @@ impl Run {
         })
     }
 
+    /// Sites that are there, and after a restart those that were and will be back: a coordinator's death must not change who takes
+    /// part.
+    pub(super) fn present(&self, now: Millis) -> BTreeMap<ClientId, SiteName> {
+        let mut present = self.sites.clone();
+        if now < self.returning_until {
+            present.extend(self.returning.iter().map(|(id, site)| (*id, site.clone())));
+        }
+        present
+    }
+
     /// Goes on with what [`Machine::resume`] rebuilt.
     pub(super) fn go_on(&mut self, begin: Begin, now: Millis, out: &mut Vec<Action>) -> Phase {
         let (round, accepted) = match &begin {
             Begin::Open(gathering) => (gathering.round, gathering.took_part()),
-            Begin::New | Begin::Assembling | Begin::Committed(_) => (self.model.round.next(), Vec::new()),
+            Begin::New | Begin::Assembling | Begin::Committed => (self.model.round.next(), Vec::new()),
         };
         out.push(Action::Publish(RunEvent::RunResumed {
             version: EVENT_VERSION,
@@ -250,6 +264,8 @@ impl Run {
         if self.plan.evaluate.central_in(self.model.round.0, rounds) {
             self.evaluate_centrally(out);
         }
+        self.returning.retain(|id, _| !self.sites.contains_key(id));
+        self.returning_until = now.plus(RETURN_MS_MAX);
         match begin {
             Begin::Open(mut gathering) => {
                 gathering.deadline = now.plus(gathering.deadline.0);
@@ -264,18 +280,16 @@ impl Run {
                 }
                 self.try_close(gathering, now, out)
             }
-            Begin::Committed(present) if self.model.round.0 >= rounds => {
-                let awaited = present.iter().map(SiteName::client_id).collect();
-                self.final_evaluation(awaited, now, out)
-            }
-            Begin::Committed(present) => {
-                let available = present.into_iter().map(|site| (site.client_id(), site)).collect();
-                self.open_with(&available, self.model.round.next(), 0, now, out)
-            }
+            Begin::Committed if self.model.round.0 >= rounds => self.begin_final_evaluation(now, out),
+            Begin::Committed => self.open(self.model.round.next(), 0, now, out),
             Begin::New | Begin::Assembling if self.model.round.0 >= rounds => {
                 self.try_end(FinalEvaluation { awaited: BTreeSet::new(), until: now }, now, out)
             }
-            Begin::New | Begin::Assembling => self.assemble(now, out),
+            Begin::New | Begin::Assembling => {
+                // Who comes is waited for here.
+                self.returning.clear();
+                self.assemble(now, out)
+            }
         }
     }
 }

@@ -25,6 +25,7 @@ impl Run {
     ) -> Phase {
         let id = site.client_id();
         self.sites.insert(id, site.clone());
+        self.returning.remove(&id);
         if self.known.insert(id) {
             journal(Entry::SiteJoined { site: site.clone() }, out);
         }
@@ -68,15 +69,15 @@ impl Run {
         &mut self,
         phase: Phase,
         now: Millis,
-        site: SiteName,
-        reason: String,
+        site: &SiteName,
+        reason: &str,
         out: &mut Vec<Action>,
     ) -> Phase {
         let id = site.client_id();
         if self.sites.remove(&id).is_none() {
             return phase;
         }
-        out.push(Action::Publish(RunEvent::SiteLeft { site: site.clone(), reason: reason.clone() }));
+        out.push(Action::Publish(RunEvent::SiteLeft { site: site.clone(), reason: reason.to_owned() }));
         // The model of an earlier round is not kept, so its task cannot be given again.
         self.carried.remove(&id);
         match phase {
@@ -84,8 +85,8 @@ impl Run {
                 if gathering.late.get(&id).is_some_and(|late| matches!(late.state, MemberState::Working)) {
                     gathering.late.remove(&id);
                 }
-                gathering.loses(id, &reason);
-                self.join(&mut gathering, now, &site, out);
+                gathering.loses(id, reason);
+                self.join(&mut gathering, now, site, out);
                 Phase::Gathering(gathering)
             }
             Phase::FinalEvaluation(mut evaluation) => {
@@ -96,23 +97,25 @@ impl Run {
         }
     }
 
-    /// As leaving, and nothing of it is waited for any more.
+    /// As leaving, and nothing of it is waited for any more: what it sent and was not accepted yet is dropped.
     pub(super) fn on_expelled(
         &mut self,
         phase: Phase,
         now: Millis,
-        site: SiteName,
-        reason: String,
+        site: &SiteName,
+        reason: &str,
         out: &mut Vec<Action>,
     ) -> Phase {
         let id = site.client_id();
         self.known.remove(&id);
-        match self.on_left(phase, now, site, reason.clone(), out) {
+        self.returning.remove(&id);
+        self.held.retain(|(holder, _)| holder != site);
+        match self.on_left(phase, now, site, reason, out) {
             Phase::Gathering(mut gathering) => {
-                if let Some(member) = gathering.members.get_mut(&id)
-                    && !matches!(member.state, MemberState::Counted)
-                {
-                    member.state = MemberState::Out { reason };
+                let state = gathering.task_of(id).map(|member| &member.state);
+                // An update on its way to the journal counts when it is there: the journal cannot take it back.
+                if state.is_some_and(|state| !matches!(state, MemberState::Counted | MemberState::Writing)) {
+                    put_out(&mut gathering, now, site, reason, out);
                 }
                 self.try_close(gathering, now, out)
             }
@@ -332,7 +335,7 @@ impl Run {
         &mut self,
         phase: Phase,
         now: Millis,
-        site: SiteName,
+        site: &SiteName,
         round: RoundId,
         reason: &str,
         out: &mut Vec<Action>,
@@ -343,9 +346,9 @@ impl Run {
             Phase::Gathering(mut gathering) if gathering.has_task(id, round) => {
                 let state = gathering.task_of(id).map(|member| &member.state);
                 if state.is_some_and(|state| !matches!(state, MemberState::Counted | MemberState::Writing)) {
-                    put_out(&mut gathering, now, &site, &format!("declined: {reason}"), out);
+                    put_out(&mut gathering, now, site, &format!("declined: {reason}"), out);
                 }
-                self.join(&mut gathering, now, &site, out);
+                self.join(&mut gathering, now, site, out);
                 self.try_close(gathering, now, out)
             }
             Phase::FinalEvaluation(mut evaluation) => {

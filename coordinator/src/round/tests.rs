@@ -105,6 +105,25 @@ impl Rig {
     }
 }
 
+#[test]
+fn an_expelled_site_is_named_with_the_reason_and_is_not_waited_for() {
+    let mut rig = Rig::new("[round]\nupdates.count.min = 1\nupdates.grace = \"10s\"\n", &["a", "b"]);
+    rig.update("a", 1, 5, &[1.0, 1.0]);
+    let expelled = Event::Expelled { site: site("b"), reason: "revoked by the operator".to_owned() };
+    let actions = rig.step(expelled);
+    rig.commit(&actions);
+    let RunEvent::RoundCommitted { took_part, left_out, .. } =
+        rig.events.iter().find(|event| matches!(event, RunEvent::RoundCommitted { .. })).expect("the round closed")
+    else {
+        unreachable!()
+    };
+    assert_eq!(took_part, &[site("a")]);
+    assert_eq!((left_out[0].site.as_str(), left_out[0].reason.as_str()), ("b", "revoked by the operator"));
+    // What it sent just before is not counted any more.
+    let late = rig.update("b", 2, 5, &[1.0, 1.0]);
+    assert!(refusal(&late).contains("not in the cohort"), "{late:?}");
+}
+
 fn answers(actions: &[Action]) -> Vec<&Answer> {
     actions.iter().filter_map(|a| if let Action::Answer { answer, .. } = a { Some(answer) } else { None }).collect()
 }

@@ -40,6 +40,7 @@ const STRANGER_QUESTIONS_MAX: usize = 4;
 const COMMAND_MAX: Duration = Duration::from_secs(30);
 
 /// Who may take part.
+#[derive(Clone)]
 pub enum Members {
     /// Whoever the authority of this coordinator's identity certified.
     Certified(Arc<Identity>),
@@ -172,8 +173,9 @@ impl Door {
     /// Ends the connections of `expelled`.
     fn expel(&self, expelled: &Expelled) {
         let reason = shorten(&expelled.reason);
+        let code = if expelled.returns { CloseReason::Leaving } else { CloseReason::Expelled };
         for (_, connection) in self.inside().values().filter(|(admitted, _)| admitted.name == expelled.name) {
-            connection.close(CloseReason::Expelled.code(), reason.as_bytes());
+            connection.close(code.code(), reason.as_bytes());
         }
     }
 }
@@ -254,10 +256,8 @@ async fn serve_stranger(connection: &Connection, peer: Option<&PeerIdentity>, do
         for _ in 0..STRANGER_QUESTIONS_MAX {
             let Ok((mut down, mut up)) = connection.accept_bi().await else { return Ok(()) };
             if !door.office.may_ask(address) {
-                let reason = "too many questions from this network; try again in a minute".to_owned();
-                send(&mut down, &Enrolled::Refused { reason }).await?;
-                let _ = down.finish();
-                continue;
+                connection.close(CloseReason::Full.code(), b"too many questions from this network; wait a minute");
+                return Ok(());
             }
             let header = receive_header(&mut up).await?.ok_or(StreamError::Ended)?;
             match (header.kind, peer) {
@@ -319,7 +319,7 @@ async fn take_effect(effects: Effects, door: &Door, shared: &Shared) {
     }
     if let Some(expelled) = effects.expelled {
         door.expel(&expelled);
-        let Expelled { name, reason } = expelled;
+        let Expelled { name, reason, .. } = expelled;
         let _ = shared.inputs.send(Input::Event(Event::Expelled { site: name, reason })).await;
     }
 }

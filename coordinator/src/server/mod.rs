@@ -13,6 +13,8 @@
 
 mod connection;
 mod enrolment;
+#[cfg(test)]
+mod enrolment_tests;
 mod host;
 mod serve;
 mod uploads;

@@ -6,17 +6,17 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use rand::RngExt;
-use synod_client::session::{Fault, Finish, JobKey};
+use synod_client::session::{Finish, JobKey};
 use synod_common::event::Outcome;
 use synod_common::ids::{Digest, SiteName};
 use synod_common::state::State;
-use synod_common::update::{BufferPool, Update};
+use synod_common::update::BufferPool;
 use synod_common::wire::Answer;
 use synod_coordinator::journal::{Entry, Journal, Keep, KeepModels, KeepUpdates, Write};
-use synod_coordinator::round::{Action, Event, Machine, Measured, Received, Setup};
+use synod_coordinator::round::{Action, Event, Machine, Measured, Setup};
 
 use super::fact::{Fact, Holdings};
-use super::network::{Down, Packet, Up};
+use super::network::{Down, Packet};
 use super::run::Sabotage;
 use super::storage::Disk;
 use super::world::{Clock, Happening, World};
@@ -34,15 +34,15 @@ pub(super) struct Coordinator {
     life: u64,
     disk: Disk,
     /// Revoked sites, as the registry has them on disk.
-    registry: BTreeSet<SiteName>,
-    alive: Option<Alive>,
+    pub(super) registry: BTreeSet<SiteName>,
+    pub(super) alive: Option<Alive>,
     /// The run is over and complete.
     pub(super) is_done: bool,
 }
 
 /// One life.
 #[derive(Debug)]
-struct Alive {
+pub(super) struct Alive {
     machine: Machine,
     journal: Journal,
     clock: Clock,
@@ -50,13 +50,13 @@ struct Alive {
     writes: VecDeque<Write>,
     is_writing: bool,
     wake_at: Option<u64>,
-    revoked: BTreeSet<SiteName>,
+    pub(super) revoked: BTreeSet<SiteName>,
     /// Connections whose greeting was taken, and whether it ended with `Ready`.
-    greeted: BTreeMap<u64, bool>,
+    pub(super) greeted: BTreeMap<u64, bool>,
     /// The connection of each site that is ready.
-    sites: BTreeMap<SiteName, u64>,
+    pub(super) sites: BTreeMap<SiteName, u64>,
     /// Where the answer to a site's update goes.
-    answers: BTreeMap<SiteName, (u64, u64)>,
+    pub(super) answers: BTreeMap<SiteName, (u64, u64)>,
 }
 
 impl Coordinator {
@@ -69,6 +69,8 @@ impl Coordinator {
             return Ok(());
         }
         self.life += 1;
+        // It knows nothing of connections of an earlier life, and says so.
+        world.break_all(None);
         let cut = world.rng.random_bool(world.faults().power_cut);
         let fuse = world.rng.random_range(1..12);
         self.disk.set_fuse(cut.then_some(fuse));
@@ -174,102 +176,6 @@ impl Coordinator {
         }
     }
 
-    /// The operator revokes a site.
-    pub(super) fn revoke(&mut self, world: &mut World<'_>, site: &SiteName) {
-        self.registry.insert(site.clone());
-        world.facts.push(Fact::Revoked { site: site.clone() });
-        world.note(format_args!("operator: revokes {site}"));
-        let Some(alive) = &mut self.alive else { return };
-        alive.revoked.insert(site.clone());
-        alive.answers.remove(site);
-        if let Some(connection) = alive.sites.remove(site) {
-            alive.greeted.remove(&connection);
-            world.send(connection, Packet::Down(Down::Closed { fault: Fault::Lasting, reason: "revoked" }));
-        }
-        self.step(world, Event::Expelled { site: site.clone(), reason: "it was revoked".to_owned() });
-    }
-
-    /// A message of a site.
-    pub(super) fn take(&mut self, world: &mut World<'_>, connection: u64, up: Up) {
-        let Some(site) = world.network.site_of(connection).map(|site| world.scenario.sites[site].name.clone()) else {
-            return;
-        };
-        let Some(alive) = &mut self.alive else {
-            // Nobody listens.
-            return world.break_connection(connection, 0);
-        };
-        if alive.revoked.contains(&site) {
-            alive.greeted.remove(&connection);
-            return world.send(connection, Packet::Down(Down::Closed { fault: Fault::Lasting, reason: "revoked" }));
-        }
-        let greeted = alive.greeted.get(&connection).copied();
-        // A connection that a newer one replaced may have said something before it was closed.
-        let is_out_of_place = match &up {
-            Up::Junk => true,
-            Up::Hello => greeted.is_some(),
-            Up::Ready { .. } => greeted == Some(true),
-            Up::Progress { .. } | Up::Update { .. } | Up::Metrics { .. } | Up::Declined { .. } => {
-                greeted == Some(false)
-            }
-        };
-        if is_out_of_place {
-            self.step(world, Event::Faulted { site, reason: "no message, or not here".to_owned() });
-            world.send(connection, Packet::Down(Down::Closed { fault: Fault::Passing, reason: "protocol" }));
-            return self.lose(world, connection);
-        }
-        if let Up::Hello = up {
-            alive.greeted.insert(connection, false);
-            world.facts.push(Fact::Sent { site, what: "the plan" });
-            return world.send(connection, Packet::Down(Down::Welcome));
-        }
-        if greeted.is_none() {
-            return;
-        }
-        let event = match up {
-            Up::Hello | Up::Junk => return,
-            Up::Ready { samples } => {
-                alive.greeted.insert(connection, true);
-                if let Some(old) = alive.sites.insert(site.clone(), connection) {
-                    world.send(old, Packet::Down(Down::Closed { fault: Fault::Lasting, reason: "replaced" }));
-                }
-                Event::Arrived { site, samples, class_counts: Vec::new() }
-            }
-            Up::Progress { round, loss } => Event::Progress { site, round, step: 1, steps: 2, loss },
-            Up::Metrics { round } => Event::Evaluated { site, round, metrics: None },
-            Up::Declined { round, reason } => Event::Declined { site, round, reason },
-            Up::Update { upload, header, delta } => {
-                if delta.len() != world.scenario.layout.len() {
-                    // An upload of another length is refused at its offer, before a machine sees it.
-                    let answer = Answer::Refused { reason: "of another length".to_owned() };
-                    return world.send(connection, Packet::Down(Down::Answer { upload, answer }));
-                }
-                let copy = || Update { header: header.clone(), delta: delta.to_vec().into(), extra: None };
-                alive.answers.insert(site.clone(), (connection, upload));
-                let other = alive.sites.keys().find(|other| **other != site).cloned();
-                self.step(world, Event::Update { site, received: Received::screen(copy()) });
-                if world.sabotage == Some(Sabotage::CountTwice)
-                    && let Some(other) = other
-                    && self.alive.is_some()
-                {
-                    self.step(world, Event::Update { site: other, received: Received::screen(copy()) });
-                }
-                return;
-            }
-        };
-        self.step(world, event);
-    }
-
-    /// A connection is gone.
-    pub(super) fn lose(&mut self, world: &mut World<'_>, connection: u64) {
-        let Some(alive) = &mut self.alive else { return };
-        alive.greeted.remove(&connection);
-        let site = alive.sites.iter().find(|(_, c)| **c == connection).map(|(site, _)| site.clone());
-        if let Some(site) = site {
-            alive.sites.remove(&site);
-            self.step(world, Event::Left { site, reason: "the line is gone".to_owned() });
-        }
-    }
-
     /// The journal's thread takes what waits.
     pub(super) fn write(&mut self, world: &mut World<'_>, life: u64) {
         let Some(alive) = self.alive.as_mut().filter(|_| life == self.life) else { return };
@@ -300,7 +206,7 @@ impl Coordinator {
         }
     }
 
-    fn step(&mut self, world: &mut World<'_>, event: Event) {
+    pub(super) fn step(&mut self, world: &mut World<'_>, event: Event) {
         let Some(alive) = &mut self.alive else { return };
         let mut actions = Vec::new();
         alive.machine.step(alive.clock.read(world.now), event, &mut actions);

@@ -29,6 +29,7 @@
 
 mod campaign;
 mod coordinator;
+mod door;
 mod fact;
 mod hostile;
 mod invariants;

@@ -75,9 +75,16 @@ impl Scenario {
     pub(super) fn of(seed: u64) -> Result<Self, String> {
         let rng = &mut stream(seed, "scenario");
         let sites = sites(rng);
-        let honest = sites.iter().filter(|site| site.habit.is_none()).count();
-        let revoked = if honest > 2 && rng.random_bool(0.4) { vec![rng.random_range(0..sites.len())] } else { vec![] };
-        let reliable = (0..sites.len()).filter(|site| sites[*site].habit.is_none() && !revoked.contains(site)).count();
+        let (mut revoked, hostile) = (Vec::new(), sites.iter().filter(|site| site.habit.is_some()).count());
+        if rng.random_bool(0.4) {
+            let site = rng.random_range(0..sites.len());
+            // Without it there are still enough.
+            if sites[site].habit.is_some() || sites.len() > 2 * hostile + 2 {
+                revoked.push(site);
+            }
+        }
+        let is_reliable = |site: &usize| sites[*site].habit.is_none() && !revoked.contains(site);
+        let reliable = (0..sites.len()).filter(is_reliable).count();
         let text = plan_text(seed, rng, sites.len(), reliable);
         let plan = Plan::read(&text, &AnyLoss).map_err(|error| format!("the scenario's plan is none: {error}"))?;
         let blocks = [("weight", rng.random_range(8..=32)), ("bias", rng.random_range(2..=8))];
@@ -112,10 +119,11 @@ fn sites(rng: &mut ChaCha12Rng) -> Vec<SiteSpec> {
 /// A plan that `reliable` of `sites` can always finish.
 fn plan_text(seed: u64, rng: &mut ChaCha12Rng, sites: usize, reliable: usize) -> String {
     let strategy = ["fedavg = {}", "fedavgm = { momentum = 0.5 }", "median = {}"][rng.random_range(0..3)];
-    let updates_min = rng.random_range(1..=reliable);
-    // A drawn cohort may have everyone who is not reliable.
-    let cohort = if rng.random_bool(0.3) { sites - reliable + updates_min } else { 0 };
-    let (rounds, sites_min) = (rng.random_range(2..=6), rng.random_range(1..=reliable));
+    let unreliable = sites - reliable;
+    let updates_min = rng.random_range(1..=reliable - unreliable);
+    // A drawn cohort may have everyone who is not reliable, and so may those who are there first.
+    let cohort = if rng.random_bool(0.3) { unreliable + updates_min } else { 0 };
+    let (rounds, sites_min) = (rng.random_range(2..=6), unreliable + updates_min);
     let time_max = rng.random_range(4..=20);
     let grace = [0, 200, 2_000][rng.random_range(0..3)];
     let on_too_few =

@@ -37,7 +37,7 @@ fn clocked(plan: &Arc<Plan>, threads: usize) -> (Ended, Vec<Stamped>) {
     (ended, log.0.into_inner().unwrap())
 }
 
-fn rounds_of(plan: Arc<Plan>, rounds: u32) -> Arc<Plan> {
+fn rounds_of(plan: &Arc<Plan>, rounds: u32) -> Arc<Plan> {
     let mut plan = plan.as_ref().clone();
     plan.rounds = rounds;
     Arc::new(plan)
@@ -89,7 +89,7 @@ const CHAOS: &str = "[round]\ncohort = 5\n[round.updates]\ntime.max = \"2m\"\nco
 #[test]
 fn the_number_of_threads_changes_no_event_and_no_bit() {
     for train in ["", "algorithm = { scaffold = {} }\n"] {
-        let plan = rounds_of(plan(&format!("{train}{CHAOS}")), 8);
+        let plan = rounds_of(&plan(&format!("{train}{CHAOS}")), 8);
         let (one, events) = clocked(&plan, 1);
         assert_eq!(one.outcome, Outcome::Completed, "{train}");
         let crashed =
@@ -108,7 +108,7 @@ fn nights_make_a_week_of_a_few_rounds() {
     // Each night has time for a round of an hour, and who is asked in the morning is late.
     let text = "[round.arrival]\ncount.min = 3\n[round.updates]\ntime.max = \"20h\"\ncount.min = 3\non_too_few = \"retry\"\n[simulation]\nclients = 4\n\
         [[simulation.profile]]\nsamples_per_second = 0.005\n[simulation.profile.availability.day_night]\nfrom = 22.0\nuntil = 4.0\n";
-    let plan = rounds_of(plan(text), 14);
+    let plan = rounds_of(&plan(text), 14);
     let (ended, events) = clocked(&plan, 2);
     assert_eq!(ended.outcome, Outcome::Completed);
     let days = events.last().unwrap().at_ms as f64 / 86_400_000.0;
@@ -137,9 +137,9 @@ fn sites_come_and_go_by_rounds_with_and_without_a_clock() {
             })
             .collect::<Vec<_>>()
     };
-    let (outcome, model, events) = run(&rounds_of(plan(arrival), 4), 2);
+    let (outcome, model, events) = run(&rounds_of(&plan(arrival), 4), 2);
     assert_eq!((outcome, cohorts(&events)), (Outcome::Completed, vec![5, 8, 10, 8]));
-    let (ended, stamped) = clocked(&rounds_of(plan(&format!("{arrival}[[simulation.profile]]\n")), 4), 2);
+    let (ended, stamped) = clocked(&rounds_of(&plan(&format!("{arrival}[[simulation.profile]]\n")), 4), 2);
     let events: Vec<RunEvent> = stamped.into_iter().map(|s| s.event).collect();
     assert_eq!(cohorts(&events), [5, 8, 10, 8]);
     assert!(ended.model.digest == model, "where nobody is late the clock changes no bit");

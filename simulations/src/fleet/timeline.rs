@@ -6,6 +6,7 @@ use synod_coordinator::round::{Millis, OutTask};
 use super::systems::Presence;
 
 /// Something that will happen to a site.
+#[derive(Clone, Copy, Debug)]
 pub(super) enum Due {
     /// Its answer arrives, unless the task was taken from it.
     Answer(u64),

@@ -59,7 +59,7 @@ fn cell(count: u64, largest: u64, width: usize, shades: Shades) -> String {
         Shades::Characters => format!(" {}{count:>width$}", CHARACTERS[shade(count, largest, CHARACTERS.len())]),
         Shades::Colours => {
             let background = COLOURS[shade(count, largest, COLOURS.len())];
-            let ink = if background >= 38 && background < 232 { 16 } else { 255 };
+            let ink = if (38..232).contains(&background) { 16 } else { 255 };
             format!("\u{1b}[48;5;{background}m\u{1b}[38;5;{ink}m {count:>width$} \u{1b}[0m")
         }
     }

@@ -74,6 +74,7 @@ struct Driver {
     /// Since another task came.
     accepted: BTreeSet<JobKey>,
     wake_at: Option<Millis>,
+    plan: Option<Digest>,
     ended: bool,
 }
 
@@ -93,7 +94,13 @@ impl Driver {
 
     fn before(&mut self, event: &SessionEvent) {
         match event {
-            SessionEvent::Greeted { .. } => self.connecting = false,
+            SessionEvent::Greeted { plan, .. } => {
+                self.connecting = false;
+                if self.plan.replace(*plan) != Some(*plan) {
+                    // What is written of the old plan is of no interest to the new one.
+                    (self.storing, self.accepted) = (None, BTreeSet::new());
+                }
+            }
             SessionEvent::Disconnected { .. } => (self.connecting, self.uploading) = (false, None),
             SessionEvent::Answered { key, answer } => {
                 self.uploading = None;
@@ -136,6 +143,7 @@ impl Driver {
             SessionAction::Forget(key) => {
                 self.uploading = self.uploading.filter(|uploading| uploading != key);
                 self.storing = self.storing.filter(|storing| storing != key);
+                self.accepted.remove(key);
             }
             SessionAction::WakeAt(at) => self.wake_at = Some(*at),
             SessionAction::End(_) => self.ended = true,

@@ -174,6 +174,31 @@ fn a_refused_update_is_dropped_but_not_before_this_coordinator_asked_for_it() {
 }
 
 #[test]
+fn an_update_on_its_way_is_let_through_before_another_task_begins() {
+    for answer in [Answer::Accepted, refused("too late")] {
+        let mut story = Story::sending();
+        assert_eq!(story.task(2, TaskKind::Train), []);
+        assert_eq!(story.0.next_task(), Some(key(2)));
+        let said = story.answer(1, answer);
+        assert!(said.contains(&SessionAction::Forget(key(1))), "{said:?}");
+        assert_eq!(said[said.len() - 2..], started(2, Begin::Anew));
+    }
+    // One that does not get through is dropped for it.
+    let mut story = Story::sending();
+    story.task(2, TaskKind::Train);
+    let said = story.step(SessionEvent::UploadBroke { key: key(1), reason: "too slow".to_owned() });
+    assert!(matches!(&said[0], SessionAction::Tell(SiteEvent::Dropped { .. })), "{said:?}");
+    assert_eq!(said[said.len() - 2..], started(2, Begin::Anew));
+    // A line that breaks brings the task again.
+    let mut story = Story::sending();
+    story.task(2, TaskKind::Train);
+    story.lose();
+    assert_eq!(story.0.next_task(), None);
+    assert_eq!(story.return_at(200), [SessionAction::Upload(key(1))]);
+    assert_eq!(story.task(2, TaskKind::Train), []);
+}
+
+#[test]
 fn a_damaged_update_is_sent_three_times() {
     let mut story = Story::sending();
     let damaged = || Answer::Damaged { reason: "bits".to_owned() };

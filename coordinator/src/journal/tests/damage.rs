@@ -11,7 +11,7 @@ use super::script::{Promises, Script};
 const ALL: Keep = Keep { models: KeepModels::All, updates: KeepUpdates::All };
 
 fn script() -> Script {
-    Script::new("[round]\nsites_min = 2\n", &["a", "b"])
+    Script::new("[round]\narrival.count.min = 2\n", &["a", "b"])
 }
 
 /// A disk whose run stopped with one update of the second round acknowledged.

@@ -33,7 +33,7 @@ fn lines() -> Vec<Line> {
         attempt: 1,
         cohort: vec![site("a"), site("b")],
         updates_min: 1,
-        extended: true,
+        extended: false,
         sites: 3,
         time_left_ms: 1000,
     };

@@ -9,14 +9,14 @@ use super::script::{End, Promises, Script};
 
 /// Plans whose strategies remember something, whose cohorts are drawn, whose members decline.
 fn scripts() -> Vec<Script> {
-    let four = "[round]\nsites_min = 4\n";
+    let four = "[round]\narrival.count.min = 4\n";
     let all = ["a", "b", "c", "d"];
     vec![
         Script::new(four, &all),
         Script::new(&format!("[aggregate]\nstrategy = {{ fedavgm = {{ momentum = 0.5 }} }}\n{four}"), &all),
         Script::new(&format!("[train.algorithm]\nscaffold = {{}}\n{four}cohort = 2\n"), &all),
         Script::new(&format!("[aggregate.strategy.principal_gradient]\nwarmup_rounds = 1\n{four}"), &all),
-        Script::new("[round]\nsites_min = 4\nupdates_min = 3\n", &["a", "b", "c", "no"]),
+        Script::new("[round]\narrival.count.min = 4\nupdates.count.min = 3\n", &["a", "b", "c", "no"]),
     ]
 }
 
@@ -86,7 +86,7 @@ fn the_check_notices_an_update_that_was_acknowledged_too_early() {
 
 #[test]
 fn a_stopped_run_is_gone_on_with_and_a_completed_one_is_not() {
-    let script = Script::new("[round]\nsites_min = 2\nupdates_min = 2\n", &["a", "no"]);
+    let script = Script::new("[round]\narrival.count.min = 2\nupdates.count.min = 2\n", &["a", "no"]);
     let disk = Disk::default();
     let end = finish(&script, &disk, &mut Promises::default());
     assert!(matches!(end.outcome, Some(Outcome::Stopped { .. })));
@@ -104,7 +104,7 @@ fn another_plan_and_another_initial_model_are_refused() {
     let (script, disk) = (&scripts()[0], Disk::default());
     script.run(&disk, 15, &mut Promises::default());
     let journal = disk.open(script.keep).unwrap();
-    let other = Script::new("[round]\nsites_min = 3\n", &["a"]);
+    let other = Script::new("[round]\narrival.count.min = 3\n", &["a"]);
     assert!(journal.machine(other.setup()).unwrap_err().to_string().contains("the journal is of plan"));
     let mut setup = script.setup();
     setup.initial[0] = 1.0;

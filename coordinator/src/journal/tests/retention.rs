@@ -6,7 +6,7 @@ use super::super::{Keep, KeepModels, KeepUpdates};
 use super::double::Disk;
 use super::script::{Promises, Script};
 
-const MOMENTUM: &str = "[aggregate]\nstrategy = { fedavgm = { momentum = 0.5 } }\n[round]\nsites_min = 3\n";
+const MOMENTUM: &str = "[aggregate]\nstrategy = { fedavgm = { momentum = 0.5 } }\n[round]\narrival.count.min = 3\n";
 const SITES: [&str; 3] = ["a", "b", "c"];
 
 fn script(keep: Keep) -> Script {
@@ -54,7 +54,7 @@ fn everything_can_be_kept_and_let_go_later() {
 #[test]
 fn equal_values_are_one_blob_and_stay_as_long_as_one_entry_names_them() {
     // Two sites of the same name stem send different numbers; equal ones come from a model that does not move.
-    let script = Script::new("[aggregate]\nserver_lr = 1e-30\n[round]\nsites_min = 3\n", &SITES);
+    let script = Script::new("[aggregate]\nserver_lr = 1e-30\n[round]\narrival.count.min = 3\n", &SITES);
     let disk = Disk::default();
     script.run(&disk, usize::MAX, &mut Promises::default());
     let report = disk.open(script.keep).unwrap().check();

@@ -104,10 +104,16 @@ impl Script {
     ) -> End {
         let mut queue = VecDeque::from([Event::Start]);
         let arrived = |site: &SiteName| Event::Arrived { site: site.clone(), samples: 5, class_counts: vec![] };
-        queue.extend(self.sites.iter().map(arrived));
+        // One after the other, each when there is nothing else to do; after a crash those who were first come last, perhaps only
+        // when their round is closed.
+        let mut late: VecDeque<Event> = if journal.entries() == 0 {
+            self.sites.iter().map(arrived).collect()
+        } else {
+            self.sites.iter().rev().map(arrived).collect()
+        };
         let (mut now, mut wake, mut done) = (Millis(0), None, 0);
         loop {
-            let event = queue.pop_front().unwrap_or_else(|| {
+            let event = queue.pop_front().or_else(|| late.pop_front()).unwrap_or_else(|| {
                 now = now.max(wake.take().expect("a run that waits has a time to wake up"));
                 Event::Tick
             });

@@ -38,17 +38,19 @@ impl Invariant for JournalFirst {
     }
 
     fn observe(&mut self, fact: &Fact) -> Result<(), String> {
-        match fact {
-            Fact::Acknowledged { site, round } if !self.accepted.contains(&(site.clone(), *round)) => {
-                Err(format!("the update of {site} for round {round} is acknowledged, and the journal does not have it"))
-            }
-            Fact::Published(event) => match &**event {
-                RunEvent::RunFinished { outcome: Outcome::Completed, .. } if self.ended != Some(Outcome::Completed) => {
-                    Err("the run is said to be complete, and the journal does not say so".to_owned())
-                }
-                _ => Ok(()),
-            },
-            _ => Ok(()),
+        if let Fact::Acknowledged { site, round } = fact
+            && !self.accepted.contains(&(site.clone(), *round))
+        {
+            return Err(format!(
+                "the update of {site} for round {round} is acknowledged, and the journal does not have it"
+            ));
         }
+        if let Fact::Published(event) = fact
+            && let RunEvent::RunFinished { outcome: Outcome::Completed, .. } = **event
+            && self.ended != Some(Outcome::Completed)
+        {
+            return Err("the run is said to be complete, and the journal does not say so".to_owned());
+        }
+        Ok(())
     }
 }

@@ -27,30 +27,26 @@ impl Memory {
 
 impl Invariant for Memory {
     fn observe(&mut self, fact: &Fact) -> Result<(), String> {
-        match fact {
-            Fact::Given { entry: Entry::RoundOpened(opened), .. } => self.cohort = opened.cohort.len(),
-            Fact::Holds(holdings) => {
-                let Holdings { updates, writes, blobs, blob_bytes, connections, answers } = *holdings;
-                let cohort = self.cohort.min(self.sites);
-                // Each site is known once and is out once; a round opens and is committed, the run begins and ends.
-                let bounds = [
-                    ("updates on their way to the journal", updates, cohort),
-                    ("writes", writes, updates + 2 * self.sites + 4),
-                    ("values on disk", blobs, MODEL_BLOBS_MAX + self.sites),
-                    ("connections", connections, self.sites),
-                    ("updates that wait for an answer", answers, self.sites),
-                ];
-                if let Some((what, found, most)) = bounds.into_iter().find(|(_, found, most)| found > most) {
-                    return Err(format!("the coordinator holds {found} {what}, at most {most} are stated"));
-                }
-                let most = blobs as u64 * (self.vector_bytes + NAMES_BYTES_MAX);
-                if blob_bytes > most {
-                    return Err(format!(
-                        "the coordinator holds {blob_bytes} bytes of values, at most {most} are stated"
-                    ));
-                }
-            }
-            _ => {}
+        if let Fact::Given { entry: Entry::RoundOpened(opened), .. } = fact {
+            self.cohort = opened.cohort.len();
+        }
+        let Fact::Holds(Holdings { updates, writes, blobs, blob_bytes, connections, answers }) = *fact else {
+            return Ok(());
+        };
+        // Each site is known once and is out once; a round opens and is committed, the run begins and ends.
+        let bounds = [
+            ("updates on their way to the journal", updates, self.cohort.min(self.sites)),
+            ("writes", writes, updates + 2 * self.sites + 4),
+            ("values on disk", blobs, MODEL_BLOBS_MAX + self.sites),
+            ("connections", connections, self.sites),
+            ("updates that wait for an answer", answers, self.sites),
+        ];
+        if let Some((what, found, most)) = bounds.into_iter().find(|(_, found, most)| found > most) {
+            return Err(format!("the coordinator holds {found} {what}, at most {most} are stated"));
+        }
+        let most = blobs as u64 * (self.vector_bytes + NAMES_BYTES_MAX);
+        if blob_bytes > most {
+            return Err(format!("the coordinator holds {blob_bytes} bytes of values, at most {most} are stated"));
         }
         Ok(())
     }

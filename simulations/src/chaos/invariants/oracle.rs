@@ -29,9 +29,10 @@ impl Oracle {
         let aggregate = &scenario.plan.aggregate;
         Self {
             takes_median: matches!(aggregate.strategy, Strategy::Median),
-            momentum: match aggregate.server {
-                Some(ServerOptimiser::Sgd { momentum }) => Some(momentum),
-                _ => None,
+            momentum: if let Some(ServerOptimiser::Sgd { momentum }) = aggregate.server {
+                Some(momentum)
+            } else {
+                None
             },
             model: scenario.initial.clone(),
             velocity: vec![0.0; scenario.initial.len()],

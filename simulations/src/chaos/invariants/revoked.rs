@@ -14,18 +14,14 @@ pub(super) struct Revoked {
 
 impl Invariant for Revoked {
     fn observe(&mut self, fact: &Fact) -> Result<(), String> {
-        match fact {
-            Fact::Revoked { site } => {
-                self.sites.insert(site.clone());
-                Ok(())
-            }
-            Fact::Sent { site, what } if self.sites.contains(site) => {
-                Err(format!("{site} was revoked and gets {what}"))
-            }
-            Fact::Acknowledged { site, round } if self.sites.contains(site) => {
-                Err(format!("{site} was revoked, and its update for round {round} is acknowledged"))
-            }
-            _ => Ok(()),
+        if let Fact::Revoked { site } = fact {
+            self.sites.insert(site.clone());
         }
+        if let Fact::Sent { site, what } = fact
+            && self.sites.contains(site)
+        {
+            return Err(format!("{site} was revoked and gets {what}"));
+        }
+        Ok(())
     }
 }

@@ -1,7 +1,7 @@
 //! The model's version grows by one with each committed round, and what listeners are told of it is so.
 
 use synod_common::blocks::Layout;
-use synod_common::event::RunEvent;
+use synod_common::event::{Outcome, RunEvent};
 use synod_common::ids::{Digest, RoundId};
 use synod_coordinator::journal::Entry;
 
@@ -55,17 +55,18 @@ impl Invariant for Version {
 
     fn observe(&mut self, fact: &Fact) -> Result<(), String> {
         let Fact::Published(event) = fact else { return Ok(()) };
-        match &**event {
-            RunEvent::RoundCommitted { round, model, .. } => {
-                if (*round, *model) != self.last || *round <= self.told {
-                    return Err(format!("listeners hear of round {round}, durable is round {}", self.last.0));
-                }
-                self.told = *round;
+        if let RunEvent::RoundCommitted { round, model, .. } = &**event {
+            if (*round, *model) != self.last || *round <= self.told {
+                return Err(format!("listeners hear of round {round}, durable is round {}", self.last.0));
             }
-            RunEvent::RunResumed { model, .. } | RunEvent::RunFinished { model, .. } if *model != self.last.1 => {
-                return Err(format!("listeners hear of a model that is not that of round {}", self.last.0));
-            }
-            _ => {}
+            self.told = *round;
+        }
+        // One that is interrupted may not have heard yet that the next is durable.
+        if let RunEvent::RunResumed { model, .. } | RunEvent::RunFinished { outcome: Outcome::Completed, model, .. } =
+            &**event
+            && *model != self.last.1
+        {
+            return Err(format!("listeners hear of a model that is not that of round {}", self.last.0));
         }
         Ok(())
     }
