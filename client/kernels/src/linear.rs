@@ -73,7 +73,9 @@ impl Linear {
         match self.activation {
             None => {}
             // What is not a number stays so.
-            Some(Activation::Relu) => arch.dispatch(|| y.iter_mut().for_each(|y| *y = if *y <= 0.0 { 0.0 } else { *y })),
+            Some(Activation::Relu) => {
+                arch.dispatch(|| y.iter_mut().for_each(|y| *y = if *y <= 0.0 { 0.0 } else { *y }))
+            }
             Some(Activation::Tanh) => y.iter_mut().for_each(|y| *y = y.tanh()),
         }
     }

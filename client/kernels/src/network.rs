@@ -100,9 +100,10 @@ impl Network {
         // Features are an image with channels outermost in a layout, innermost here.
         let order = move |at: usize| if images { at % pixels * inner + at / pixels } else { at };
         let of_convs = convs.iter().flat_map(Conv::places);
-        let of_linears = linears.iter().enumerate().flat_map(|(place, linear)| {
-            linear.places(move |at| if place == 0 { order(at) } else { at })
-        });
+        let of_linears = linears
+            .iter()
+            .enumerate()
+            .flat_map(|(place, linear)| linear.places(move |at| if place == 0 { order(at) } else { at }));
         let places = of_convs.chain(of_linears).map(|place| place as u32).collect();
         let blocks = convs
             .iter()

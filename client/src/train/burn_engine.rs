@@ -71,7 +71,8 @@ impl BurnEngine {
     ) -> Result<(f64, Vec<f32>), TrainError> {
         let samples = batch.labels.len();
         let (len, outputs) = (logits.len(), logits.len() / samples.max(1));
-        let logits = Tensor::<2>::from_data(TensorData::new(logits, [samples, outputs]), &self.recording).require_grad();
+        let logits =
+            Tensor::<2>::from_data(TensorData::new(logits, [samples, outputs]), &self.recording).require_grad();
         let targets = self.targets(batch);
         let loss = self.objective(logits.clone(), &targets, memory.as_mut())?;
         let gradients = loss.backward();

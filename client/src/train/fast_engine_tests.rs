@@ -95,7 +95,8 @@ fn other_losses_and_margin_control_come_through_the_logits() {
 
 #[test]
 fn algorithms_that_change_gradients_change_them_alike() {
-    for options in ["algorithm.fedprox = { mu = 0.5 }", "algorithm.scaffold = {}", "algorithm.feddyn = { alpha = 0.3 }"] {
+    for options in ["algorithm.fedprox = { mu = 0.5 }", "algorithm.scaffold = {}", "algorithm.feddyn = { alpha = 0.3 }"]
+    {
         let plan = plan(MLP, &format!("epochs = 2\nbatch = 8\noptimiser = {{ sgd = {{ lr = 0.05 }} }}\n{options}"));
         let len = Trainer::new(Arc::new(plan.clone()), &DeviceChoice::Cpu).unwrap().layout().len();
         let wave = |phase: f32| (0..len).map(|i| 0.02 * ((i as f32) * 0.11 + phase).sin()).collect::<Vec<f32>>();
@@ -129,8 +130,15 @@ fn images(plan: &Plan, shape: [usize; 3]) -> SiteData {
     let inputs = Inputs::F32((0..SAMPLES as usize * values).map(value).collect());
     let labels = (0..SAMPLES).map(|i| i % 10).collect::<Vec<u32>>();
     let dataset = Dataset::new(inputs, labels, shape.to_vec()).unwrap();
-    SiteData::for_site(plan, synod_common::ids::ClientId([3; 16]), Arc::new(dataset), (0..SAMPLES).collect(), None, None)
-        .unwrap()
+    SiteData::for_site(
+        plan,
+        synod_common::ids::ClientId([3; 16]),
+        Arc::new(dataset),
+        (0..SAMPLES).collect(),
+        None,
+        None,
+    )
+    .unwrap()
 }
 
 #[test]

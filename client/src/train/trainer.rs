@@ -298,7 +298,12 @@ impl Trainer {
         Ok(tally.finish())
     }
 
-    fn measure(&self, predictor: &mut dyn Predictor, batch: &mut Batch, tally: &mut Tally<'_>) -> Result<(), TrainError> {
+    fn measure(
+        &self,
+        predictor: &mut dyn Predictor,
+        batch: &mut Batch,
+        tally: &mut Tally<'_>,
+    ) -> Result<(), TrainError> {
         let outputs = predictor.outputs(batch)?;
         match outputs.iter().find(|output| !output.is_finite()) {
             Some(value) => Err(TrainError::Outputs { value: *value }),

@@ -39,14 +39,8 @@ impl WithSimd for Product<'_> {
             let n = (vectors - at).min(tile::panel::<S>());
             for first in (0..a.runs).step_by(runs) {
                 for from in (0..a.run).step_by(part) {
-                    let block = Block {
-                        first,
-                        runs: runs.min(a.runs - first),
-                        from,
-                        len: part.min(a.run - from),
-                        at,
-                        vectors,
-                    };
+                    let block =
+                        Block { first, runs: runs.min(a.runs - first), from, len: part.min(a.run - from), at, vectors };
                     let mut row = 0;
                     while row < a.len() {
                         let r = tile::height::<S>(a.len() - row, n);

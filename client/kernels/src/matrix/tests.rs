@@ -21,7 +21,8 @@ fn times(a: f32, b: f32) -> f64 {
 }
 
 /// Rows, columns of `a`, and padded widths.
-const SHAPES: [(usize, usize, usize); 6] = [(1, 1, 16), (5, 7, 16), (10, 784, 32), (12, 129, 64), (33, 40, 80), (3, 300, 208)];
+const SHAPES: [(usize, usize, usize); 6] =
+    [(1, 1, 16), (5, 7, 16), (10, 784, 32), (12, 129, 64), (33, 40, 80), (3, 300, 208)];
 
 #[test]
 fn a_product_is_its_sum_with_a_bias_and_without() {
