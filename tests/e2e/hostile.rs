@@ -2,13 +2,14 @@
 
 use std::path::Path;
 
+use quinn::{Connection, RecvStream, SendStream};
 use synod_certs::Identity;
-use synod_common::blocks::Layout;
+use synod_common::blocks::{Layout, vectors_digest};
 use synod_common::ids::{Digest, RoundId};
 use synod_common::metrics::Metrics;
 use synod_common::update::UpdateHeader;
-use synod_common::wire::{Answer, Hello, Ready, Task, Welcome};
-use synod_transport::{CloseReason, bind_client, connect, receive, receive_values, send, send_values};
+use synod_common::wire::{Answer, Grant, Hello, Offer, Ready, Task, Welcome};
+use synod_transport::{CloseReason, bind_client, connect, receive, receive_values, send, send_vectors_from};
 
 use crate::rig::{Keys, Running, digits_plan};
 
@@ -28,6 +29,15 @@ fn header(round: u64, welcome: &Welcome, layout: Digest) -> UpdateHeader {
         after: None,
         train_ms: 0,
     }
+}
+
+/// Offers `delta` in answer to `round`, and waits until it may be sent.
+async fn offer(connection: &Connection, round: u64, delta: &[f32]) -> (SendStream, RecvStream) {
+    let (mut up, mut down) = connection.open_bi().await.unwrap();
+    let offer = Offer { round: RoundId(round), digest: vectors_digest(&[delta]), bytes: 4 * PARAMETERS as u64 };
+    send(&mut up, &offer).await.unwrap();
+    assert_eq!(receive::<Grant>(&mut down).await.unwrap(), Grant::From { offset: 0 });
+    (up, down)
 }
 
 #[expect(clippy::disallowed_methods, reason = "certificates are judged by the wall clock")]
@@ -51,11 +61,11 @@ async fn misbehave(address: &str, folder: &Path) -> Vec<Answer> {
     receive_values(&mut task_stream, &mut model).await.unwrap();
     let mut answers = Vec::new();
     for (round, spoil) in [(task.round.0 + 7, 0.0), (task.round.0, f32::NAN)] {
-        let (mut up, mut down) = connection.open_bi().await.unwrap();
-        send(&mut up, &header(round, &welcome, welcome.layout)).await.unwrap();
         let mut delta = vec![0.0; PARAMETERS];
         delta[PARAMETERS - 1] = spoil;
-        send_values(&mut up, &delta).await.unwrap();
+        let (mut up, mut down) = offer(&connection, round, &delta).await;
+        send(&mut up, &header(round, &welcome, welcome.layout)).await.unwrap();
+        send_vectors_from(&mut up, &[&delta], 0).await.unwrap();
         up.finish().unwrap();
         answers.push(receive(&mut down).await.unwrap());
     }
@@ -112,7 +122,7 @@ fn an_upload_that_stops_in_the_middle_is_dropped_and_the_site_named() {
         send(&mut up, &Ready { plan: welcome.plan_digest, samples: 10, class_counts: vec![] }).await.unwrap();
         let mut task_stream = connection.accept_uni().await.unwrap();
         let _task: Task = receive(&mut task_stream).await.unwrap();
-        let (mut up, _down) = connection.open_bi().await.unwrap();
+        let (mut up, _down) = offer(&connection, 1, &[0.0; PARAMETERS]).await;
         send(&mut up, &header(1, &welcome, welcome.layout)).await.unwrap();
         up.write_all(&[0; 1000]).await.unwrap();
         connection.close(CloseReason::Leaving.code(), b"gone in the middle");

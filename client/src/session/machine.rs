@@ -192,8 +192,9 @@ impl Session {
                 self.on_stored(key, out);
             }
             SessionEvent::Answered { key, answer } => {
+                let was_sending = self.is_sending(key);
                 self.on_answer(key, answer, out);
-                if !matches!(self.hand, Hand::Update { delivery: Delivery::Sending { .. }, .. }) {
+                if was_sending && !self.is_sending(key) {
                     self.begin_next(out);
                 }
             }
@@ -215,6 +216,10 @@ impl Session {
 
     fn works_on(&self, key: JobKey) -> bool {
         matches!(&self.hand, Hand::Working { key: working, .. } if *working == key)
+    }
+
+    fn is_sending(&self, key: JobKey) -> bool {
+        matches!(&self.hand, Hand::Update { product, delivery: Delivery::Sending { .. }, .. } if product.key == key)
     }
 
     fn on_tick(&mut self, now: Millis, out: &mut Vec<SessionAction>) {

@@ -52,7 +52,7 @@ impl Intake {
         let mut begin = 0;
         for vector in &mut self.vectors {
             let end = begin + 4 * vector.len();
-            if self.filled_bytes < end {
+            if self.filled_bytes < end && !bytes.is_empty() {
                 let (here, rest) = bytes.split_at(bytes.len().min(end - self.filled_bytes));
                 place(vector, self.filled_bytes - begin, here);
                 self.filled_bytes += here.len();

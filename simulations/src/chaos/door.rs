@@ -82,7 +82,7 @@ impl Coordinator {
                     let answer = Answer::Refused { reason: "of another length".to_owned() };
                     return world.send(connection, Packet::Down(Down::Answer { upload, answer }));
                 }
-                let copy = || Update { header: header.clone(), delta: delta.to_vec().into(), extra: None };
+                let copy = || Update { header: (*header).clone(), delta: delta.to_vec().into(), extra: None };
                 alive.answers.insert(site.clone(), (connection, upload));
                 let other = alive.sites.keys().find(|other| **other != site).cloned();
                 self.step(world, Event::Update { site, received: Received::screen(copy()) });

@@ -109,7 +109,7 @@ impl Hostile {
         self.sleep(world);
     }
 
-    pub(super) fn take(&mut self, world: &mut World<'_>, connection: u64, down: Down) {
+    pub(super) fn take(&mut self, world: &mut World<'_>, connection: u64, down: &Down) {
         if self.connection != Some(connection) {
             return;
         }
@@ -119,8 +119,8 @@ impl Hostile {
                 self.say(world, Up::Ready { samples });
             }
             Down::Task { key, kind: TaskKind::Train, .. } => {
-                self.task = Some(key);
-                self.answer(world, key);
+                self.task = Some(*key);
+                self.answer(world, *key);
             }
             Down::Task { key, kind: TaskKind::Evaluate, .. } => {
                 if self.habit != Habit::Silent {
@@ -192,7 +192,7 @@ impl Hostile {
 
     fn upload(&self, world: &mut World<'_>, header: UpdateHeader, delta: Arc<[f32]>) {
         let upload = world.number();
-        self.say(world, Up::Update { upload, header, delta });
+        self.say(world, Up::Update { upload, header: Box::new(header), delta });
     }
 
     fn say(&self, world: &mut World<'_>, up: Up) {

@@ -27,7 +27,7 @@ pub(super) enum Up {
     },
     Update {
         upload: u64,
-        header: UpdateHeader,
+        header: Box<UpdateHeader>,
         delta: Arc<[f32]>,
     },
     Metrics {

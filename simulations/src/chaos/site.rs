@@ -129,7 +129,7 @@ impl Site {
     /// A message of the coordinator.
     pub(super) fn take(&mut self, world: &mut World<'_>, connection: u64, down: Down) {
         if let Some(hostile) = &mut self.hostile {
-            return hostile.take(world, connection, down);
+            return hostile.take(world, connection, &down);
         }
         let Some(alive) = self.alive.as_mut().filter(|a| a.connection == Some(connection)) else { return };
         let event = match down {
@@ -220,7 +220,7 @@ impl Site {
                 let upload = world.number();
                 let (header, delta) = update_of(world, spec, key);
                 alive.uploads.insert(upload, key);
-                self.say(world, Up::Update { upload, header, delta });
+                self.say(world, Up::Update { upload, header: Box::new(header), delta });
             }
             SessionAction::Report(Progress { round, loss, .. }) => self.say(world, Up::Progress { round, loss }),
             SessionAction::SendMetrics(key) => self.say(world, Up::Metrics { round: key.round }),

@@ -61,7 +61,7 @@ struct Driver<'a> {
     machine: Machine,
     now: u64,
     /// Records that the machine gave out.
-    given: Vec<Box<Record>>,
+    given: Vec<Record>,
     /// Updates that were said to be durable: so many may be acknowledged for the first time.
     journalled: usize,
 }
@@ -90,7 +90,7 @@ impl Driver<'_> {
             13 if input.byte() == 0 => Event::Interrupt,
             14 | 15 if !self.given.is_empty() => {
                 let at = usize::from(input.byte()) % self.given.len();
-                let record = self.given.swap_remove(at);
+                let record = Box::new(self.given.swap_remove(at));
                 if input.byte() == 0 {
                     return Event::JournalFailed { record, reason: "full".to_owned() };
                 }
@@ -129,7 +129,7 @@ impl Driver<'_> {
         let mut accepted = 0;
         for action in actions {
             match action {
-                Action::Journal(record) => self.given.push(record),
+                Action::Journal(record) => self.given.push(*record),
                 Action::Answer { answer: Answer::Accepted, .. } => accepted += 1,
                 Action::Finish { .. } => assert!(!is_over, "a run ends once"),
                 Action::Send { .. } | Action::Commit { .. } => assert!(!is_over, "nothing is asked for after the end"),

@@ -28,7 +28,7 @@ pub(super) fn session(bytes: &[u8]) {
                 SessionAction::End(_) => is_over = true,
                 SessionAction::Upload(key) => assert_eq!(session.in_hand(), Some(key), "what is sent is in hand"),
                 SessionAction::Start { key, .. } => {
-                    assert_eq!(session.in_hand(), Some(key), "what is begun is in hand")
+                    assert_eq!(session.in_hand(), Some(key), "what is begun is in hand");
                 }
                 SessionAction::Forget(key) => {
                     assert!(sent.is_none_or(|sent| sent == key) && in_hand == Some(key), "forgets what is not in hand");

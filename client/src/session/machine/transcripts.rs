@@ -198,6 +198,18 @@ fn an_update_on_its_way_is_let_through_before_another_task_begins() {
     assert_eq!(story.task(2, TaskKind::Train), []);
 }
 
+/// An answer that is about nothing in hand made a task that waited begin, and dropped the update that was being made durable
+/// before it. Found by fuzzing.
+#[test]
+fn an_answer_about_something_else_does_not_begin_the_next_task() {
+    let mut story = Story::online(Kept::Nothing);
+    story.task(1, TaskKind::Train);
+    story.step(SessionEvent::Trained(product(1)));
+    assert_eq!(story.task(2, TaskKind::Train), [], "the update of round 1 goes first");
+    assert_eq!(story.answer(3, Answer::Accepted), []);
+    assert_eq!(story.step(SessionEvent::Stored(key(1))), [SessionAction::Upload(key(1))]);
+}
+
 #[test]
 fn a_damaged_update_is_sent_three_times() {
     let mut story = Story::sending();
