@@ -5,6 +5,7 @@
 //!
 //! Nothing here does I/O, reads a clock, or knows burn or quinn.
 
+pub mod absences;
 pub mod blocks;
 pub mod event;
 pub mod extra;
@@ -13,6 +14,7 @@ pub mod metrics;
 pub mod plan;
 pub mod random;
 pub mod state;
+pub mod status;
 pub mod time;
 pub mod update;
 pub mod wire;

@@ -14,7 +14,7 @@ use synod_losses::TaskKind;
 
 pub(crate) use super::enrol::args::{CLIENT_HOME, HomeArgs, JoinArgs, MembersCommand, ServiceCommand};
 
-const EXIT_CODES: &str = "Exit codes: 0 done · 1 unexpected · 2 usage or configuration · 3 coordinator unreachable · \
+pub(super) const EXIT_CODES: &str = "Exit codes: 0 done · 1 unexpected · 2 usage or configuration · 3 coordinator unreachable · \
 4 identity refused · 5 the run ended without its goal · 6 data or model does not fit · 130 interrupted";
 
 /// Federated learning in one binary: coordinator, clients and simulator.
@@ -278,8 +278,26 @@ pub(crate) enum CoordinatorCommand {
         after_help = "Examples:\n  synod coordinator serve study.toml --key-file unlock.key\n  synod coordinator serve plans/demo.toml --identity certs/coordinator --listen 127.0.0.1:0 --json"
     )]
     Serve(ServeArgs),
+    /// Say where a served run is and what it waits for: what, who, since when, until when, and what happens then.
+    #[command(
+        after_help = "Examples:\n  synod coordinator status\n  synod coordinator status synod-out/heart-1a2b3c4d --json\n\nIt reads status.json in the run's folder and needs no connection."
+    )]
+    Status(StatusArgs),
     #[command(flatten)]
     Members(MembersCommand),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct StatusArgs {
+    /// The run's folder [default: the one in synod-out that was written last].
+    #[arg(value_name = "DIR")]
+    pub(crate) dir: Option<PathBuf>,
+    /// The same as DIR.
+    #[arg(long, value_name = "DIR", conflicts_with = "dir")]
+    pub(crate) run: Option<PathBuf>,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Args, Debug)]

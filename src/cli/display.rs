@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use synod_common::absences::Absences;
 use synod_common::event::{Outcome, RunEvent};
 use synod_common::ids::{RoundId, SiteName};
 use synod_common::metrics::Metrics;
@@ -38,6 +39,7 @@ struct State {
     finals: Vec<String>,
     rounds_ms: u64,
     bytes: u64,
+    absences: Absences,
 }
 
 struct Committed {
@@ -68,6 +70,7 @@ impl Display {
             finals: Vec::new(),
             rounds_ms: 0,
             bytes: 0,
+            absences: Absences::default(),
         }))
     }
 
@@ -101,6 +104,7 @@ impl State {
     }
 
     fn show(&mut self, event: &RunEvent) {
+        self.absences.take(event);
         match event {
             RunEvent::RunStarted { name, plan, rounds, strategy, parameters, .. } => {
                 self.rounds = *rounds;
@@ -243,7 +247,8 @@ impl State {
                     Outcome::Interrupted => format!("interrupted after {rounds} rounds"),
                 };
                 let (seconds, megabytes) = (*ms as f64 / 1000.0, (bytes_up + bytes_down) as f64 / 1e6);
-                self.say(&format!("{how} in {seconds:.1} s, {megabytes:.1} MB, model {}", model.short()));
+                let absent = self.absences.sentence().map(|text| format!("; {text}")).unwrap_or_default();
+                self.say(&format!("{how} in {seconds:.1} s, {megabytes:.1} MB, model {}{absent}", model.short()));
             }
         }
     }

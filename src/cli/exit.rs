@@ -23,18 +23,53 @@ pub(crate) enum Exit {
     Interrupted,
 }
 
+impl Exit {
+    /// Every way to end, by its code.
+    #[cfg(test)]
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Done,
+        Self::Unexpected,
+        Self::Usage,
+        Self::Unreachable,
+        Self::Identity,
+        Self::Unfinished,
+        Self::Data,
+        Self::Interrupted,
+    ];
+
+    /// What the process ends with.
+    pub(crate) fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Unexpected => 1,
+            Self::Usage => 2,
+            Self::Unreachable => 3,
+            Self::Identity => 4,
+            Self::Unfinished => 5,
+            Self::Data => 6,
+            Self::Interrupted => 130,
+        }
+    }
+
+    /// The sentence of docs/exit-codes.md.
+    #[cfg(test)]
+    pub(crate) fn sentence(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Unexpected => "unexpected: a bug, or something nobody thought of",
+            Self::Usage => "the command line, a plan or a setting is wrong",
+            Self::Unreachable => "the coordinator cannot be reached",
+            Self::Identity => "an identity was refused",
+            Self::Unfinished => "the run ended without its goal",
+            Self::Data => "data or model do not fit",
+            Self::Interrupted => "interrupted by Ctrl-C or SIGTERM",
+        }
+    }
+}
+
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
-        Self::from(match exit {
-            Exit::Done => 0,
-            Exit::Unexpected => 1,
-            Exit::Usage => 2,
-            Exit::Unreachable => 3,
-            Exit::Identity => 4,
-            Exit::Unfinished => 5,
-            Exit::Data => 6,
-            Exit::Interrupted => 130,
-        })
+        Self::from(exit.code())
     }
 }
 
@@ -80,5 +115,27 @@ impl<T, E: std::error::Error> OrExit<T> for Result<T, E> {
             }
             Failure::new(exit, message, None)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_lists_every_code_with_its_sentence_and_no_other() {
+        let page = include_str!("../../docs/exit-codes.md");
+        let listed: Vec<&str> = page.lines().filter(|l| l.starts_with("| ") && !l.starts_with("| code")).collect();
+        assert_eq!(listed.len(), Exit::ALL.len());
+        for (line, exit) in listed.iter().zip(Exit::ALL) {
+            assert!(line.starts_with(&format!("| {} | {} |", exit.code(), exit.sentence())), "{line}");
+        }
+    }
+
+    #[test]
+    fn the_help_names_every_code() {
+        for exit in Exit::ALL {
+            assert!(super::super::args::EXIT_CODES.contains(&format!("{} ", exit.code())), "{exit:?}");
+        }
     }
 }

@@ -17,7 +17,7 @@ use super::exit::{Exit, Failure};
 /// Checkpoints kept besides the newest.
 const OLD_CHECKPOINTS: u64 = 1;
 /// Where runs are kept that are given no folder.
-const OUT: &str = "synod-out";
+pub(super) const OUT: &str = "synod-out";
 const DIGEST: &str = "plan.digest";
 const EVENTS: &str = "events.jsonl";
 /// The journal's folder in that of a served run.

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use synod_client::data::{Loaded, Normaliser, Share};
 use synod_client::train::Trainer;
 use synod_common::plan::Plan;
-use synod_coordinator::round::{Measured, ModelVersion};
+use synod_common::status::Status;
+use synod_coordinator::round::{Measured, Millis, ModelVersion};
 use synod_coordinator::server::Host;
 
 use super::exit::{Exit, Failure, OrExit};
@@ -41,5 +42,9 @@ impl Host for RunHost {
         let central = self.central.as_ref().ok_or("there is no central test set")?;
         let evaluation = central.trainer.evaluate(&model.values, &central.test).map_err(|e| e.to_string())?;
         Ok(Measured { metrics: evaluation.metrics, confusion: evaluation.confusion })
+    }
+
+    fn status(&self, status: Status<Millis>) {
+        super::status::write(self.folder.path(), status);
     }
 }

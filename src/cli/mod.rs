@@ -21,6 +21,7 @@ mod plan;
 mod plan_file;
 mod serve;
 mod simulate;
+mod status;
 mod stop;
 mod strategies;
 
@@ -61,6 +62,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Partition(args) => partition::run(&args, cli.quiet, colour),
         Command::Plan(command) => plan::run(&command),
         Command::Coordinator(CoordinatorCommand::Serve(args)) => serve::run(&args, cli.quiet),
+        Command::Coordinator(CoordinatorCommand::Status(args)) => status::run(&args),
         Command::Coordinator(CoordinatorCommand::Members(command)) => enrol::members(&command),
         Command::Journal(command) => journal::run(&command),
         Command::Client(ClientCommand::Run(args)) => client::run(args, cli.quiet),

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::rig::{Keys, Running, digits_plan, fails, path, value, works};
+use crate::rig::{Keys, Running, digits_plan, fails, path, unwrapped, value, works};
 
 fn simulate(plan: &Path, out: &Path, threads: &str) -> String {
     let output = works(&["simulate", path(plan), "--out", path(out), "--threads", threads, "--quiet"]);
@@ -54,12 +54,21 @@ fn a_client_that_vanishes_in_the_middle_is_named_and_the_run_goes_on_with_the_re
     let (mut coordinator, address) = Running::coordinator(&plan, &keys.of("coordinator"), &root.join("net"));
     let stays = Running::client(&address, &keys.of("site-0"));
     let leaves = Running::client(&address, &keys.of("site-1"));
-    coordinator.wait_for("round_started");
+    // A step that is heard of comes after the status of the round that it belongs to.
+    coordinator.wait_for("\"progress\"");
+    let net = root.join("net");
+    let status = works(&["coordinator", "status", path(&net)]);
+    assert!(status.contains("has round 1 of 2 open"), "{status}");
+    assert!(status.contains("waits for updates of round 1") && status.contains(", until 20"), "{status}");
     leaves.signal("KILL");
     let (code, _, stderr) = stays.end();
     assert_eq!(code, Some(0), "{stderr}");
     let (code, lines, stderr) = coordinator.end();
     assert_eq!(code, Some(0), "{stderr}");
+    assert!(unwrapped(&stderr).contains("without everyone: site-1 left out of"), "the last line says so: {stderr}");
+    let status = works(&["coordinator", "status", "--run", path(&net), "--json"]);
+    assert!(status.contains("\"phase\":\"done\"") && status.contains("\"is_stale\":false"), "{status}");
+    assert!(fails(&["coordinator", "status", path(root)], 2).contains("there is no status"));
     let committed: Vec<_> = lines.iter().filter(|l| l.contains("round_committed")).collect();
     assert!(committed.iter().any(|l| l.contains("\"left_out\":[{\"site\":\"site-1\"")), "{committed:?}");
 }

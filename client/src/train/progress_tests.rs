@@ -60,7 +60,7 @@ impl Site {
     fn new(model: &str, personal: &str, train: &str) -> Self {
         let text = format!(
             "model = {model}\nrounds = 3\n{personal}\n[task.classification]\nclasses = 10\n[data]\nsource = \"digits\"\n\
-             holdout = 0.0\n[train]\n{TRAIN}\n{train}"
+             holdout = 0.0\n[aggregate.strategy.fedavg]\nweighting = \"uniform\"\n[train]\n{TRAIN}\n{train}"
         );
         let plan = Plan::read(&text, &Zoo).unwrap_or_else(|error| panic!("{error}"));
         let loaded = data::load(&plan, Path::new(".")).unwrap();

@@ -142,6 +142,14 @@ impl Machine {
         }
     }
 
+    pub(super) fn run(&self) -> &Run {
+        &self.run
+    }
+
+    pub(super) fn phase(&self) -> &Phase {
+        &self.phase
+    }
+
     /// What the strategy remembers of committed rounds. A round that was not committed leaves it as it was.
     #[must_use]
     pub fn state(&self) -> &Arc<State> {

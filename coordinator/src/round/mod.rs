@@ -19,6 +19,7 @@ mod record;
 mod resume;
 mod screening;
 mod sites;
+mod status;
 
 #[cfg(test)]
 mod collaboration_tests;

@@ -1,7 +1,9 @@
 //! Counts and times of rounds, rule by rule: what keeps a round open, what closes it, and what is said of those left out.
 
+use proptest::prelude::*;
 use synod_common::event::{Outcome, RunEvent};
 use synod_common::ids::RoundId;
+use synod_common::status::RunPhase;
 
 use super::tests::{Rig, closed, refusal, site, tasks};
 use super::{Action, Event, Millis};
@@ -127,4 +129,157 @@ fn a_round_that_nobody_can_fill_waits_for_someone_to_come() {
     assert!(rig.machine.outcome().is_none(), "everyone answered, and one more is waited for");
     assert_eq!(tasks(&rig.arrive("c")).len(), 1);
     assert!(closed(&rig.update("c", 1, 1, &[1.0, 0.0])));
+}
+
+#[test]
+fn the_status_names_what_is_waited_for() {
+    let rules = "[round]\nupdates.time.max = \"5s\"\nupdates.on_too_few = { wait = { longer = \"10s\" } }\n";
+    let mut rig = Rig::new(rules, &["a"]);
+    let status = rig.machine.status(rig.now);
+    assert_eq!(status.phase, RunPhase::Assembling);
+    insta::assert_snapshot!(status.waits[0].what, @"sites: 1 of the 2 that are needed are there");
+    rig.arrive("b");
+    rig.update("a", 1, 1, &[1.0, 0.0]);
+    rig.step(Event::Left { site: site("b"), reason: "timed out".into() });
+    let status = rig.machine.status(Millis(77));
+    let [wait] = status.waits.as_slice() else { panic!("{status:?}") };
+    assert_eq!((&wait.who[..], wait.until, status.at), (&[site("b")][..], Millis(5_000), Millis(77)));
+    insta::assert_snapshot!(format!("{}; then {}", wait.what, wait.then), @"updates of round 1: 1 of the 2 that are needed count; then with too few updates the round stays open for 10s more");
+    let states: Vec<_> = status.sites.iter().map(|s| format!("{} {}", s.site, s.state)).collect();
+    assert_eq!(states, ["a its update of round 1 counts", "b is not connected: timed out"]);
+    rig.tick(5_000);
+    assert_eq!(rig.machine.status(rig.now).waits[0].until, Millis(15_000));
+}
+
+/// What a site or the clock does next.
+#[derive(Debug, Clone)]
+enum Move {
+    Update(usize),
+    Decline(usize),
+    Leave(usize),
+    Come(usize),
+    Pass(u64),
+}
+
+fn any_move() -> impl Strategy<Value = Move> {
+    prop_oneof![
+        4 => (0..5_usize).prop_map(Move::Update),
+        1 => (0..5_usize).prop_map(Move::Decline),
+        1 => (0..5_usize).prop_map(Move::Leave),
+        1 => (0..5_usize).prop_map(Move::Come),
+        3 => (1..4_000_u64).prop_map(Move::Pass),
+    ]
+}
+
+/// A clock that ticks where the machine asked for it, as the drivers do.
+struct Clock {
+    rig: Rig,
+    wake_at: Option<Millis>,
+}
+
+impl Clock {
+    fn take(&mut self, actions: &[Action]) {
+        for action in actions {
+            match action {
+                Action::WakeAt(at) => self.wake_at = Some(*at),
+                Action::Commit { .. } => {
+                    let next = self.rig.commit(actions);
+                    return self.take(&next);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn pass(&mut self, ms: u64) {
+        let until = self.rig.now.plus(ms);
+        while let Some(at) = self.wake_at.filter(|at| *at <= until) {
+            self.wake_at = None;
+            let actions = self.rig.tick(at.0.max(self.rig.now.0));
+            self.take(&actions);
+        }
+        self.rig.now = until;
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    /// Whatever sites do: a round never takes more than it may, never closes early, never stays open longer than the plan says,
+    /// and at every moment something with a time limit is waited for, or something is being done.
+    #[test]
+    fn counts_and_times_hold_whatever_happens(
+        moves in prop::collection::vec(any_move(), 0..80),
+        min in 1..4_u64,
+        more in 0..3_u64,
+        shortest in 0..3_u64,
+        rule in 0..4_usize,
+        late: bool,
+    ) {
+        let rule = ["\"stop\"", "{ retry = { times = 2 } }", "{ wait = { longer = \"4s\" } }", "\"shrink\""][rule];
+        let late = if late && !rule.contains("retry") { "\"fold\"" } else { "\"drop\"" };
+        let max = min + more;
+        let text = format!(
+            "[round]\narrival.count.min = 3\nupdates.count = {{ min = {min}, max = {max} }}\nupdates.time = {{ min = \"{shortest}s\", max = \"6s\" }}\n\
+             updates.grace = \"1s\"\nupdates.on_too_few = {rule}\nupdates.late = {late}\n"
+        );
+        let names = ["a", "b", "c", "d", "e"];
+        let mut clock = Clock { rig: Rig::new(&text, &[]), wake_at: None };
+        for name in &names[..4] {
+            let actions = clock.rig.arrive(name);
+            clock.take(&actions);
+        }
+        // A round that was open when nothing new happened keeps its beginning.
+        let (mut round, mut opened, mut seen) = (1, Millis(0), 0);
+        for step in moves {
+            let now = clock.rig.now;
+            let task = clock.rig.machine.status(now).round;
+            match step {
+                Move::Update(who) => {
+                    let actions = clock.rig.update(names[who], task, 1, &[0.5, 0.0]);
+                    clock.take(&actions);
+                }
+                Move::Decline(who) => {
+                    let event = Event::Declined { site: site(names[who]), round: RoundId(task), reason: "no".into() };
+                    let actions = clock.rig.step(event);
+                    clock.take(&actions);
+                }
+                Move::Leave(who) => {
+                    let actions = clock.rig.step(Event::Left { site: site(names[who]), reason: "gone".into() });
+                    clock.take(&actions);
+                }
+                Move::Come(who) => {
+                    let actions = clock.rig.arrive(names[who]);
+                    clock.take(&actions);
+                }
+                Move::Pass(ms) => clock.pass(ms),
+            }
+            for event in &clock.rig.events[seen..] {
+                match event {
+                    RunEvent::RoundStarted { round: next, .. } => round = next.0,
+                    RunEvent::RoundCommitted { took_part, ms, .. } => {
+                        let folded = clock.rig.events.iter().filter(|e| matches!(e, RunEvent::UpdateLate { weight: Some(_), .. })).count();
+                        prop_assert!(took_part.len() as u64 <= max + folded as u64);
+                        prop_assert!(*ms >= shortest * 1000, "closed after {ms} ms");
+                        prop_assert!(*ms <= 10_000, "open for {ms} ms");
+                    }
+                    _ => {}
+                }
+            }
+            seen = clock.rig.events.len();
+            let status = clock.rig.machine.status(clock.rig.now);
+            if status.phase != RunPhase::Done {
+                prop_assert!(!status.waits.is_empty() || !status.doing.is_empty(), "{status:?}");
+                prop_assert!(status.waits.iter().all(|w| w.until > clock.rig.now), "overdue: {status:?}");
+                opened = status.waits.first().map_or(opened, |w| w.since);
+                prop_assert!(status.round >= round);
+            }
+        }
+        prop_assert!(opened <= clock.rig.now);
+        // Left alone, it ends.
+        for _ in 0..20 {
+            clock.pass(700_000);
+        }
+        prop_assert!(clock.rig.machine.outcome().is_some() || clock.rig.machine.status(clock.rig.now).doing.len() == 1);
+    }
 }

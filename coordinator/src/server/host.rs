@@ -1,6 +1,8 @@
 //! What the coordinator needs of the world around it.
 
-use crate::round::{Measured, ModelVersion};
+use synod_common::status::Status;
+
+use crate::round::{Measured, Millis, ModelVersion};
 
 /// Filled in by the composition root: the coordinator itself links no tensors and writes no files.
 pub trait Host: Send + Sync {
@@ -15,6 +17,9 @@ pub trait Host: Send + Sync {
     /// # Errors
     /// Why it was not measured; a run without a central test set says so here.
     fn evaluate(&self, model: &ModelVersion) -> Result<Measured, String>;
+
+    /// Tells where the run is, for whoever asks: at every change of phase, else at most once a second and at least every ten.
+    fn status(&self, _status: Status<Millis>) {}
 }
 
 /// A host that keeps and measures nothing.

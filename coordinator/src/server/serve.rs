@@ -9,7 +9,8 @@ use std::time::Duration;
 use quinn::Endpoint;
 use synod_common::event::{EventSink, Outcome};
 use synod_common::extra::Extras;
-use synod_common::ids::SiteName;
+use synod_common::ids::{Digest, SiteName};
+use synod_common::status::RunPhase;
 use synod_common::wire::{Answer, Finished, shorten};
 use synod_transport::{CloseReason, EndpointError, bind_server};
 use tokio::sync::{mpsc, oneshot};
@@ -25,6 +26,10 @@ use crate::round::{Action, Ended, Event, Machine, Millis, ResumeError, Setup};
 
 /// Inputs that wait for the main loop; past that, connections wait.
 const INPUTS_MAX: usize = 1024;
+/// How long a status stands, at least, while something happens.
+const STATUS_PAUSE: Duration = Duration::from_secs(1);
+/// And at most: a status that is much older is of a coordinator that does not run.
+const STATUS_PAUSE_MAX: Duration = Duration::from_secs(10);
 /// How long sites have to take note of the end of the run.
 const FAREWELL_MAX: Duration = Duration::from_secs(5);
 
@@ -115,8 +120,10 @@ pub async fn serve(
         wake_at: None,
         journal,
         ended: None,
+        told: None,
     };
     main.run(inbox, interrupt).await;
+    main.tell_status();
     let ended = main.ended.take();
     main.say_farewell(&endpoint).await;
     accepting.abort();
@@ -168,9 +175,36 @@ struct MainLoop {
     wake_at: Option<Instant>,
     journal: JournalWriter,
     ended: Option<Ended>,
+    told: Option<Told>,
+}
+
+/// The status that was told last.
+#[derive(Clone, Copy)]
+struct Told {
+    at: Instant,
+    phase: RunPhase,
+    model: Digest,
+    is_old: bool,
+}
+
+impl Told {
+    fn next(self) -> Instant {
+        self.at + if self.is_old { STATUS_PAUSE } else { STATUS_PAUSE_MAX }
+    }
 }
 
 impl MainLoop {
+    /// Tells where the run is, if it is time.
+    fn tell_status(&mut self) {
+        let (phase, model) = (self.machine.run_phase(), self.machine.model().digest);
+        let is_due =
+            self.told.is_none_or(|told| (told.phase, told.model) != (phase, model) || told.next() <= Instant::now());
+        if is_due {
+            self.host.status(self.machine.status(self.now()));
+            self.told = Some(Told { at: Instant::now(), phase, model, is_old: false });
+        }
+    }
+
     fn now(&self) -> Millis {
         Millis(u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX))
     }
@@ -179,6 +213,8 @@ impl MainLoop {
         let mut interrupt = std::pin::pin!(interrupt);
         self.step(Event::Start);
         while self.ended.is_none() {
+            self.tell_status();
+            let tell = self.told.map_or_else(Instant::now, |told| told.next());
             // Without a wake-up there is still something to wake up for: an hour bounds a forgotten timer.
             let wake = self.wake_at.unwrap_or_else(|| Instant::now() + Duration::from_secs(3600));
             tokio::select! {
@@ -187,6 +223,7 @@ impl MainLoop {
                     Some(input) => self.take(input),
                     None => self.step(Event::Interrupt),
                 },
+                () = sleep_until(tell) => {}
                 () = sleep_until(wake) => {
                     self.wake_at = None;
                     self.step(Event::Tick);
@@ -229,6 +266,7 @@ impl MainLoop {
         for action in actions {
             self.carry_out(action);
         }
+        self.told.iter_mut().for_each(|told| told.is_old = true);
     }
 
     fn carry_out(&mut self, action: Action) {

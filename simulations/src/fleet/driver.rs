@@ -19,6 +19,7 @@ use super::crew::{Delivery, Done, Job, Queue};
 use super::error::FleetError;
 use super::gang::Gang;
 use super::kept::KeptStates;
+use super::pace::{ANY_TIME, Pace};
 use super::population::Population;
 use super::turnover::Turnover;
 
@@ -171,37 +172,41 @@ impl Fleet<'_> {
         let mut now = Millis(0);
         let (mut wake_at, mut outstanding) = (None, 0_usize);
         let (hostile, mut gang) = (self.population.hostile(), Gang::default());
+        let mut pace = Pace::new(&self.plan);
         loop {
-            let event = match next.pop_front() {
-                Some(event) => event,
-                None if self.stop.load(Ordering::Relaxed) => Event::Interrupt,
+            let event = if let Some(event) = next.pop_front() {
+                event
+            } else if self.stop.load(Ordering::Relaxed) {
+                // What a site was stopped in is no failure of the site.
+                Event::Interrupt
+            } else if let Some(Delivery { done, keep, .. }) = pace.next() {
+                outstanding -= 1;
+                if let Some(keep) = keep {
+                    kept.keep(keep);
+                }
+                match done {
+                    Done::Event(event) => event,
+                    Done::Held(site, result) => {
+                        next.extend(gang.done(site, *result, hostile));
+                        continue;
+                    }
+                }
+            } else if outstanding == 0 {
                 // Nobody works and nothing is due but a deadline: it is reached at once.
-                None if outstanding == 0 => match wake_at.take() {
+                match wake_at.take() {
                     Some(at) => {
                         now = now.max(at);
                         Event::Tick
                     }
                     None => Event::Interrupt,
-                },
-                None => match inbox.recv_timeout(Duration::from_millis(100)) {
-                    Ok(Delivery { done, keep, .. }) => {
-                        outstanding -= 1;
-                        if let Some(keep) = keep {
-                            kept.keep(keep);
-                        }
-                        match done {
-                            // What a site was stopped in is no failure of the site.
-                            _ if self.stop.load(Ordering::Relaxed) => Event::Interrupt,
-                            Done::Event(event) => event,
-                            Done::Held(site, result) => {
-                                next.extend(gang.done(site, *result, hostile));
-                                continue;
-                            }
-                        }
-                    }
-                    Err(mpsc::RecvTimeoutError::Timeout) => continue,
-                    Err(mpsc::RecvTimeoutError::Disconnected) => Event::Interrupt,
-                },
+                }
+            } else {
+                match inbox.recv_timeout(Duration::from_millis(100)) {
+                    Ok(delivery) => pace.came(delivery.ticket, delivery),
+                    Err(mpsc::RecvTimeoutError::Timeout) => {}
+                    Err(mpsc::RecvTimeoutError::Disconnected) => next.push_back(Event::Interrupt),
+                }
+                continue;
             };
             if matches!(
                 event,
@@ -220,15 +225,20 @@ impl Fleet<'_> {
                 match self.carry_out(action, kept, &mut next, |event| self.sink.publish(event)) {
                     Some(Action::Send { site, task }) => {
                         outstanding += 1;
-                        if task.kind == TaskKind::Train {
-                            let colludes = self.population.index(&site).is_some_and(|site| hostile.colludes(site));
-                            gang.sent(task.round, colludes);
-                        }
-                        queue.push(Job::Site { ticket: 0, site, task, work_ms: None });
+                        let index = self.population.index(&site);
+                        let ticket = match task.kind {
+                            TaskKind::Train => {
+                                gang.sent(task.round, index.is_some_and(|site| hostile.colludes(site)));
+                                let samples = index.and_then(|site| self.population.size(site)).unwrap_or(0);
+                                pace.train(&self.plan, task.round, &site, samples as u64)
+                            }
+                            TaskKind::Evaluate => ANY_TIME,
+                        };
+                        queue.push(Job::Site { ticket, site, task, work_ms: None });
                     }
                     Some(Action::EvaluateCentrally { model }) => {
                         outstanding += 1;
-                        queue.push(Job::Central { ticket: 0, model });
+                        queue.push(Job::Central { ticket: ANY_TIME, model });
                     }
                     Some(Action::WakeAt(at)) => wake_at = Some(at),
                     Some(Action::Finish { outcome, model }) => return Ended { outcome, model },

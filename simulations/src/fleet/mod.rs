@@ -19,6 +19,7 @@ mod error;
 mod gang;
 mod hostile;
 mod kept;
+mod pace;
 mod population;
 mod references;
 mod split;

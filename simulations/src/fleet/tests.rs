@@ -77,6 +77,35 @@ fn the_number_of_threads_changes_no_bit() {
     }
 }
 
+#[test]
+fn a_buffer_of_everyone_is_fedavg_to_the_bit() {
+    let all = run(&plan("[simulation]\nclients = 5\n"), 2);
+    let buffered = run(&plan("[round]\narrival.count.min = 5\nasync.buffer = 5\n[simulation]\nclients = 5\n"), 2);
+    assert_eq!((buffered.0, buffered.1), (Outcome::Completed, all.1));
+}
+
+/// Where updates count as they come, work decides who comes first, and no thread does.
+#[test]
+fn order_is_of_the_plan_and_not_of_the_threads() {
+    for round in [
+        "arrival.count.min = 3\nasync = { buffer = 3, concurrency = 5, staleness_max = 4 }\n",
+        "updates.count = { min = 3, max = 4 }\n",
+        "updates.count.min = 3\nupdates.late = \"fold\"\n",
+    ] {
+        let text = format!("[round]\n{round}[simulation]\nclients = 7\n[simulation.partition.sizes]\nexponent = 1.0\n");
+        let mut plan = plan(&text).as_ref().clone();
+        plan.rounds = 6;
+        let plan = Arc::new(plan);
+        let (outcome, digest, events) = run(&plan, 1);
+        assert_eq!(outcome, Outcome::Completed, "{round}");
+        for threads in [2, 5] {
+            assert_eq!(run(&plan, threads).1, digest, "{threads} threads: {round}");
+        }
+        let is_late = events.iter().any(|e| matches!(e, RunEvent::UpdateLate { .. }));
+        assert!(is_late, "the case shows nothing where nobody is late: {round}");
+    }
+}
+
 /// Hostile sites that wait for each other must not make the order of arrival matter, or keep a round open for ever.
 #[test]
 fn attacks_repeat_to_the_bit_and_change_the_model() {
