@@ -296,7 +296,7 @@ fn check_personal(plan: &Plan, problems: &Problems) {
         if updates as usize > FEDPAC_UPDATES_MAX {
             let message =
                 format!("`{name}` takes at most {FEDPAC_UPDATES_MAX} updates a round, a round may have {updates}");
-            problem(message, "set round.cohort to at most 256");
+            problem(message, "set round.cohort to at most 128");
         }
     }
     let algorithms = &plan.train.algorithm;
