@@ -214,6 +214,7 @@ impl Running {
 }
 
 /// Waits until there is a file of this name below `folder`.
+#[allow(clippy::disallowed_methods, reason = "a test that waits measures for how long")]
 pub(crate) fn appears(folder: &Path, name: &str) {
     let begun = std::time::Instant::now();
     let is_there = || {
