@@ -212,10 +212,6 @@ impl Session {
         matches!(&self.hand, Hand::Working { key: working, .. } if *working == key)
     }
 
-    fn is_sending(&self, key: JobKey) -> bool {
-        matches!(&self.hand, Hand::Update { product, delivery: Delivery::Sending { .. }, .. } if product.key == key)
-    }
-
     fn on_tick(&mut self, now: Millis, out: &mut Vec<SessionAction>) {
         match (&self.line, &mut self.hand) {
             (Line::Waiting { absence, until }, _) if now >= *until => {
