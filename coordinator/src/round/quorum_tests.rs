@@ -178,13 +178,13 @@ struct Clock {
 }
 
 impl Clock {
-    fn take(&mut self, actions: Vec<Action>) {
-        for action in &actions {
+    fn take(&mut self, actions: &[Action]) {
+        for action in actions {
             match action {
                 Action::WakeAt(at) => self.wake_at = Some(*at),
                 Action::Commit { .. } => {
-                    let next = self.rig.commit(&actions);
-                    return self.take(next);
+                    let next = self.rig.commit(actions);
+                    return self.take(&next);
                 }
                 _ => {}
             }
@@ -196,7 +196,7 @@ impl Clock {
         while let Some(at) = self.wake_at.filter(|at| *at <= until) {
             self.wake_at = None;
             let actions = self.rig.tick(at.0.max(self.rig.now.0));
-            self.take(actions);
+            self.take(&actions);
         }
         self.rig.now = until;
     }
@@ -227,7 +227,7 @@ proptest! {
         let mut clock = Clock { rig: Rig::new(&text, &[]), wake_at: None };
         for name in &names[..4] {
             let actions = clock.rig.arrive(name);
-            clock.take(actions);
+            clock.take(&actions);
         }
         // A round that was open when nothing new happened keeps its beginning.
         let (mut round, mut opened, mut seen) = (1, Millis(0), 0);
@@ -237,20 +237,20 @@ proptest! {
             match step {
                 Move::Update(who) => {
                     let actions = clock.rig.update(names[who], task, 1, &[0.5, 0.0]);
-                    clock.take(actions);
+                    clock.take(&actions);
                 }
                 Move::Decline(who) => {
                     let event = Event::Declined { site: site(names[who]), round: RoundId(task), reason: "no".into() };
                     let actions = clock.rig.step(event);
-                    clock.take(actions);
+                    clock.take(&actions);
                 }
                 Move::Leave(who) => {
                     let actions = clock.rig.step(Event::Left { site: site(names[who]), reason: "gone".into() });
-                    clock.take(actions);
+                    clock.take(&actions);
                 }
                 Move::Come(who) => {
                     let actions = clock.rig.arrive(names[who]);
-                    clock.take(actions);
+                    clock.take(&actions);
                 }
                 Move::Pass(ms) => clock.pass(ms),
             }
