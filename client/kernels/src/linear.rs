@@ -74,7 +74,7 @@ impl Linear {
             None => {}
             // What is not a number stays so.
             Some(Activation::Relu) => {
-                arch.dispatch(|| y.iter_mut().for_each(|y| *y = if *y <= 0.0 { 0.0 } else { *y }))
+                arch.dispatch(|| y.iter_mut().for_each(|y| *y = if *y <= 0.0 { 0.0 } else { *y }));
             }
             Some(Activation::Tanh) => y.iter_mut().for_each(|y| *y = y.tanh()),
         }
