@@ -49,23 +49,33 @@ fn many_rounds(root: &Path, rounds: u32) -> std::path::PathBuf {
     plan
 }
 
-/// Killed at any moment, again and again: the run goes on in the same round, no update that was acknowledged is asked for again,
-/// and the last model is that of a run that nothing happened to.
 #[test]
 fn a_coordinator_killed_many_times_ends_with_the_hash_of_a_quiet_run() {
+    many_deaths(KILLS, ROUNDS, 0);
+}
+
+#[test]
+fn a_federation_whose_every_process_is_killed_at_any_moment_ends_with_the_hash_of_a_quiet_run() {
+    many_deaths(15, 12, 2);
+}
+
+/// Killed at any moment, again and again: the run goes on in the same round, no update that was acknowledged is asked for again,
+/// and the last model is that of a run that nothing happened to. With every coordinator die `clients_killed` clients.
+fn many_deaths(kills_max: u32, rounds: u32, clients_killed: u64) {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path();
     let keys = Keys::new(&root.join("keys"), &SITES);
-    let plan = many_rounds(root, ROUNDS);
+    let plan = many_rounds(root, rounds);
     let quiet = works(&["simulate", path(&plan), "--out", path(&root.join("quiet")), "--quiet"]);
     let hash = value(&quiet, "model hash");
     let coordinator = Coordinator::new(&plan, &keys.of("coordinator"), &root.join("net"), &[]);
     let mut numbers = Numbers(7);
     let mut running = coordinator.start();
     running.wait_for("listening");
-    let clients: Vec<Running> = SITES.iter().map(|n| Running::client(&coordinator.address, &keys.of(n))).collect();
+    let client = |site: usize| Running::client(&coordinator.address, &keys.of(SITES[site]));
+    let mut clients: Vec<Running> = (0..SITES.len()).map(client).collect();
     let mut kills = 0;
-    while kills < KILLS {
+    while kills < kills_max {
         // At some event, or some moment after it. What is waited for is chance itself.
         for _ in 0..1 + numbers.below(10) {
             running.wait_for("event");
@@ -74,6 +84,11 @@ fn a_coordinator_killed_many_times_ends_with_the_hash_of_a_quiet_run() {
         running.signal("KILL");
         let (_, lines, _) = running.end();
         kills += 1;
+        for _ in 0..clients_killed {
+            let site = numbers.below(4) as usize;
+            clients[site].signal("KILL");
+            clients[site] = client(site);
+        }
         running = coordinator.start();
         if lines.iter().any(|line| line.contains("run_finished")) {
             break;
@@ -83,18 +98,18 @@ fn a_coordinator_killed_many_times_ends_with_the_hash_of_a_quiet_run() {
     assert_eq!(code, Some(0), "{stderr}");
     let finished = lines.iter().find(|line| line.contains("run_finished")).expect("a last event");
     assert!(finished.contains(hash), "after {kills} kills the run ends with {hash}:\n{finished}");
-    assert!(kills >= KILLS / 2, "the run was long enough: {kills} kills");
+    assert!(kills >= kills_max / 2, "the run was long enough: {kills} kills");
     for client in clients {
         let (code, _, stderr) = client.end();
         assert_eq!(code, Some(0), "a client outlives every death: {stderr}");
     }
     let report = works(&["journal", "check", path(&root.join("net"))]);
-    assert!(report.contains(hash) && report.contains(&format!("{ROUNDS} committed")), "{report}");
-    nobody_counted_twice(&root.join("net"));
+    assert!(report.contains(hash) && report.contains(&format!("{rounds} committed")), "{report}");
+    nobody_counted_twice(&root.join("net"), rounds);
 }
 
 /// From the journal itself: each site has one accepted update in each round.
-fn nobody_counted_twice(run: &Path) {
+fn nobody_counted_twice(run: &Path, rounds: u32) {
     let entries = works(&["journal", "export", path(run)]);
     let mut seen = std::collections::BTreeSet::new();
     for line in entries.lines() {
@@ -104,7 +119,7 @@ fn nobody_counted_twice(run: &Path) {
             assert!(seen.insert((round, site.to_owned())), "{site} was asked again in round {round}");
         }
     }
-    assert_eq!(seen.len(), ROUNDS as usize * SITES.len());
+    assert_eq!(seen.len(), rounds as usize * SITES.len());
 }
 
 #[test]

@@ -191,13 +191,7 @@ impl Session {
                 }
                 self.on_stored(key, out);
             }
-            SessionEvent::Answered { key, answer } => {
-                let was_sending = self.is_sending(key);
-                self.on_answer(key, answer, out);
-                if was_sending && !self.is_sending(key) {
-                    self.begin_next(out);
-                }
-            }
+            SessionEvent::Answered { key, answer } => self.on_answer(key, answer, out),
             SessionEvent::UploadBroke { key, reason } => self.on_upload_broke(now, key, reason, out),
             SessionEvent::Finished(finish) => {
                 // A run that was merely stopped may be taken up again, and then asks for the same round.
@@ -216,10 +210,6 @@ impl Session {
 
     fn works_on(&self, key: JobKey) -> bool {
         matches!(&self.hand, Hand::Working { key: working, .. } if *working == key)
-    }
-
-    fn is_sending(&self, key: JobKey) -> bool {
-        matches!(&self.hand, Hand::Update { product, delivery: Delivery::Sending { .. }, .. } if product.key == key)
     }
 
     fn on_tick(&mut self, now: Millis, out: &mut Vec<SessionAction>) {
@@ -396,12 +386,14 @@ impl Session {
             Answer::Damaged { .. } if damaged + 1 < DAMAGED_MAX => {
                 *delivery = Delivery::Sending { damaged: damaged + 1 };
                 out.push(SessionAction::Upload(key));
+                return;
             }
             Answer::Damaged { reason } => {
                 out.push(SessionAction::Forget(key));
                 self.give_up(round, reason, out);
             }
         }
+        self.begin_next(out);
     }
 
     fn on_upload_broke(&mut self, now: Millis, key: JobKey, reason: String, out: &mut Vec<SessionAction>) {

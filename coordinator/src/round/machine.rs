@@ -156,6 +156,22 @@ impl Machine {
         &self.run.state
     }
 
+    /// Sites that the run counts on: those that are there, those that were before a restart, and members of the open round
+    /// who may still answer.
+    #[must_use]
+    pub fn counted_on(&self) -> BTreeSet<SiteName> {
+        let members = match &self.phase {
+            Phase::Gathering(gathering) => gathering.awaited(),
+            Phase::Idle
+            | Phase::Assembling(_)
+            | Phase::Committing(_)
+            | Phase::FinalEvaluation(_)
+            | Phase::Ending(_)
+            | Phase::Done(_) => Vec::new(),
+        };
+        self.run.sites.values().chain(self.run.returning.values()).cloned().chain(members).collect()
+    }
+
     /// The last committed model.
     #[must_use]
     pub fn model(&self) -> &Arc<ModelVersion> {

@@ -95,6 +95,12 @@ impl Gathering {
         }
     }
 
+    /// Who has a task and may still answer it.
+    pub(super) fn awaited(&self) -> Vec<SiteName> {
+        let may_answer = |m: &&Member| matches!(m.state, MemberState::Working | MemberState::Away { .. });
+        self.members.values().chain(self.late.values()).filter(may_answer).map(|m| m.name.clone()).collect()
+    }
+
     /// Members whose update may still come.
     pub(super) fn pending(&self) -> usize {
         let may_come =

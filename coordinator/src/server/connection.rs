@@ -75,7 +75,7 @@ pub(super) async fn run(connecting: Connecting, id: u64, shared: Arc<Shared>) {
             if shared.inputs.send(arrived).await.is_err() {
                 return;
             }
-            let reason = converse(&connection, &site, &shared, control_up, control_down, queue).await;
+            let reason = converse(&connection, (id, &site), &shared, control_up, control_down, queue).await;
             let _ = shared.inputs.send(Input::Left { site, connection: id, reason }).await;
         }
         Ok(None) => {}
@@ -134,14 +134,14 @@ async fn greet(
 /// Everything after the greeting; the reason why it ended.
 async fn converse(
     connection: &Connection,
-    site: &SiteName,
+    (id, site): (u64, &SiteName),
     shared: &Arc<Shared>,
     mut control_up: RecvStream,
     mut control_down: SendStream,
     mut queue: mpsc::Receiver<Outgoing>,
 ) -> String {
     let listening = listen(&mut control_up, site, shared);
-    let uploading = take_updates(connection, site, shared);
+    let uploading = take_updates(connection, (id, site), shared);
     let sending = async {
         while let Some(outgoing) = queue.recv().await {
             match outgoing {
@@ -246,7 +246,11 @@ async fn over() {
 }
 
 /// Takes updates one after the other.
-async fn take_updates(connection: &Connection, site: &SiteName, shared: &Shared) -> Result<(), StreamError> {
+async fn take_updates(
+    connection: &Connection,
+    (id, site): (u64, &SiteName),
+    shared: &Shared,
+) -> Result<(), StreamError> {
     loop {
         let opened = connection.accept_bi().await.map_err(|e| StreamError::Connection(explain_connection_error(&e)))?;
         let (mut down, mut up) = opened;
@@ -256,7 +260,7 @@ async fn take_updates(connection: &Connection, site: &SiteName, shared: &Shared)
                 within(MESSAGE_MAX, enrolment::renew(connection, (&mut down, &mut up), header, shared)).await?;
                 return Ok(Taken::Renewed);
             }
-            take_update((&mut down, &mut up), header, site, shared).await
+            take_update((&mut down, &mut up), header, (id, site), shared).await
         };
         match taken.await {
             Ok(Taken::Renewed) => continue,
@@ -294,7 +298,7 @@ enum Taken {
 async fn take_update(
     (down, up): (&mut SendStream, &mut RecvStream),
     header: FrameHeader,
-    site: &SiteName,
+    (id, site): (u64, &SiteName),
     shared: &Shared,
 ) -> Result<Taken, StreamError> {
     let offer: Offer = within(MESSAGE_MAX, receive_body(up, header)).await?;
@@ -318,7 +322,7 @@ async fn take_update(
     let received = tokio::task::block_in_place(|| Received::screen(update));
     let (answer, answered) = oneshot::channel();
     let event = Event::Update { site: site.clone(), received };
-    if shared.inputs.send(Input::Update { event, site: site.clone(), answer }).await.is_err() {
+    if shared.inputs.send(Input::Update { event, site: site.clone(), connection: id, answer }).await.is_err() {
         return Ok(Taken::Over);
     }
     let Ok(answer) = answered.await else { return Ok(Taken::Over) };

@@ -63,7 +63,7 @@ pub(super) enum Input {
     /// A connection of a site that had arrived is gone.
     Left { site: SiteName, connection: u64, reason: String },
     /// A whole update, and where its answer goes.
-    Update { event: Event, site: SiteName, answer: oneshot::Sender<Answer> },
+    Update { event: Event, site: SiteName, connection: u64, answer: oneshot::Sender<Answer> },
     /// Anything else.
     Event(Event),
 }
@@ -212,6 +212,7 @@ impl MainLoop {
     async fn run(&mut self, mut inbox: mpsc::Receiver<Input>, interrupt: impl Future<Output = ()> + Send) {
         let mut interrupt = std::pin::pin!(interrupt);
         self.step(Event::Start);
+        self.forget_expelled();
         while self.ended.is_none() {
             self.tell_status();
             let tell = self.told.map_or_else(Instant::now, |told| told.next());
@@ -229,6 +230,16 @@ impl MainLoop {
                     self.step(Event::Tick);
                 }
             }
+        }
+    }
+
+    /// Sites that were expelled while no coordinator ran are not waited for.
+    fn forget_expelled(&mut self) {
+        let Some(door) = &self.shared.door else { return };
+        let counted_on = self.machine.counted_on();
+        let gone: Vec<SiteName> = counted_on.into_iter().filter(|site| !door.office.is_active(site)).collect();
+        for site in gone {
+            self.step(Event::Expelled { site, reason: "it is no longer an active member".to_owned() });
         }
     }
 
@@ -250,9 +261,12 @@ impl MainLoop {
                     self.step(Event::Left { site, reason });
                 }
             }
-            Input::Update { event, site, answer } => {
-                self.answers.insert(site, answer);
-                self.step(event);
+            Input::Update { event, site, connection, answer } => {
+                // Of a connection that a newer one replaced, nothing is waited for: the site offers its update there.
+                if self.sites.get(&site).is_some_and(|handle| handle.connection == connection) {
+                    self.answers.insert(site, answer);
+                    self.step(event);
+                }
             }
             Input::Event(event) => self.step(event),
         }
