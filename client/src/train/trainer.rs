@@ -203,6 +203,8 @@ impl Trainer {
             return Err(TrainError::Buffer { expected: received.len(), found: delta.len() });
         }
         let aligned = self.personal.aligned(task)?;
+        // With nothing to pull to, or no pull, the training is that of any engine.
+        let aligned = aligned.filter(|(guide, lambda)| *lambda != 0.0 && guide.known.contains(&1.0));
         let start = self.personal.start(task)?;
         // To the algorithms, the blocks that stay at the site are as good as received.
         let begun = Assignment { model: &start, ..*task };

@@ -59,8 +59,7 @@ impl Terms {
             None => None,
         };
         let decorrelation = algorithms.feddecorr.map(|feddecorr| feddecorr.beta).filter(|beta| *beta != 0.0);
-        let alignment = start.aligned.filter(|(_, lambda)| *lambda != 0.0);
-        let alignment = alignment.map(|(guide, lambda)| Alignment::new(lambda, &guide, device));
+        let alignment = start.aligned.map(|(guide, lambda)| Alignment::new(lambda, &guide, device));
         Ok(Self { margins, distillation, decorrelation, alignment, contrast })
     }
 
