@@ -8,7 +8,6 @@
 //! The blueprint is the one description; a test checks that the networks agree with it.
 
 mod blueprint;
-mod by_hand;
 mod closed_form;
 mod error;
 pub mod export;

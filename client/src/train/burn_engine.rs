@@ -56,30 +56,6 @@ impl BurnEngine {
         Self { blueprint, kind, seed, loss, margin, optimiser, clip_norm, plain: device, recording }
     }
 
-    /// The device, without recording.
-    pub(super) fn device(&self) -> &Device {
-        &self.plain
-    }
-
-    /// The objective of a batch whose model answered with `logits: [samples, outputs]`, and its gradient with respect to
-    /// them, `[samples, outputs]`.
-    pub(super) fn slopes(
-        &self,
-        logits: Vec<f32>,
-        batch: &mut Batch,
-        mut memory: Option<Memory<'_>>,
-    ) -> Result<(f64, Vec<f32>), TrainError> {
-        let samples = batch.labels.len();
-        let (len, outputs) = (logits.len(), logits.len() / samples.max(1));
-        let logits =
-            Tensor::<2>::from_data(TensorData::new(logits, [samples, outputs]), &self.recording).require_grad();
-        let targets = self.targets(batch);
-        let loss = self.objective(logits.clone(), &targets, memory.as_mut())?;
-        let gradients = loss.backward();
-        let slopes = logits.grad(&gradients).map_or_else(|| Ok(vec![0.0; len]), read)?;
-        Ok((read(loss.inner())?.iter().map(|loss| f64::from(*loss)).sum(), slopes))
-    }
-
     /// The inputs of a batch on the device. The buffer itself becomes the tensor where the device is the CPU.
     fn inputs(&self, batch: &mut Batch) -> Tensor<2> {
         let samples = batch.labels.len();
@@ -298,11 +274,11 @@ struct BurnPredictor<'a> {
 }
 
 impl Predictor for BurnPredictor<'_> {
-    fn outputs(&mut self, batch: &mut Batch) -> Result<Vec<f32>, TrainError> {
+    fn outputs(&self, batch: &mut Batch) -> Result<Vec<f32>, TrainError> {
         read(self.network.forward(self.engine.inputs(batch)))
     }
 
-    fn features(&mut self, batch: &mut Batch) -> Result<Vec<f32>, TrainError> {
+    fn features(&self, batch: &mut Batch) -> Result<Vec<f32>, TrainError> {
         read(self.network.features(self.engine.inputs(batch)))
     }
 }

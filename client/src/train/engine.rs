@@ -1,6 +1,6 @@
 //! The boundary between what is trained on in which order, and who does the arithmetic.
 //!
-//! burn does, on any device, and steps written by hand do for small models on the CPU.
+//! Today burn does, on any device. A step written by hand for a fixed small model takes the same place.
 
 use synod_common::extra::Guide;
 use synod_common::state::State;
@@ -81,8 +81,8 @@ pub(super) trait Learner {
 /// A model that answers.
 pub(super) trait Predictor {
     /// Outputs `[samples, outputs of the model]` for a batch that is not empty. Waits for the device.
-    fn outputs(&mut self, batch: &mut Batch) -> Result<Vec<f32>, TrainError>;
+    fn outputs(&self, batch: &mut Batch) -> Result<Vec<f32>, TrainError>;
 
     /// What the last layer reads, `[samples, features]`, likewise.
-    fn features(&mut self, batch: &mut Batch) -> Result<Vec<f32>, TrainError>;
+    fn features(&self, batch: &mut Batch) -> Result<Vec<f32>, TrainError>;
 }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! Trainer ── order of samples (seeded) ── batches (gathered from a Share) ──► Engine: forward, backward, optimiser
-//!                                                                             └ by hand on the CPU, or burn on the chosen device
+//!                                                                             └ burn on the chosen device
 //! ```
 //!
 //! What comes out depends on (plan, round, client, global model, site data, what the site keeps) alone: not on the thread, not on other
@@ -13,7 +13,6 @@ mod burn_engine;
 mod course;
 mod engine;
 mod error;
-mod fast_engine;
 mod loss_memory;
 mod optimiser;
 mod order;
@@ -29,8 +28,6 @@ pub use trainer::{Assignment, StepReport, Trained, Trainer};
 
 #[cfg(test)]
 mod algorithm_tests;
-#[cfg(test)]
-mod fast_engine_tests;
 #[cfg(test)]
 mod loss_memory_tests;
 #[cfg(test)]

@@ -17,7 +17,6 @@ use super::burn_engine::BurnEngine;
 use super::course::{self, Course};
 use super::engine::{Batch, Engine, Predictor};
 use super::error::TrainError;
-use super::fast_engine;
 use super::loss_memory;
 use super::order;
 use super::personal::Personalisation;
@@ -105,23 +104,6 @@ impl Trainer {
     /// # Errors
     /// When the device is not there, the model cannot be laid out, or the loss is none of the zoo's.
     pub fn new(plan: Arc<Plan>, device: &DeviceChoice) -> Result<Self, TrainError> {
-        Self::with(plan, device, fast_engine::fastest)
-    }
-
-    /// As [`new`](Self::new), with every model trained by burn, also where there are steps written by hand: to compare the
-    /// two. Their results differ by rounding.
-    ///
-    /// # Errors
-    /// As [`new`](Self::new).
-    pub fn on_burn(plan: Arc<Plan>, device: &DeviceChoice) -> Result<Self, TrainError> {
-        Self::with(plan, device, |_, _, _, burn| Box::new(burn))
-    }
-
-    fn with(
-        plan: Arc<Plan>,
-        device: &DeviceChoice,
-        choose: impl FnOnce(&Plan, &Blueprint, &LossConfig, BurnEngine) -> Box<dyn Engine>,
-    ) -> Result<Self, TrainError> {
         let loss = loss_of(&plan)?;
         let kind = kind_of(&plan.task);
         if !loss.fits(kind) {
@@ -129,8 +111,7 @@ impl Trainer {
         }
         let blueprint = Blueprint::new(&plan)?;
         let personal = Personalisation::new(&plan, &blueprint)?;
-        let burn = BurnEngine::new(&plan, blueprint.clone(), loss.clone(), device.open()?);
-        let engine = choose(&plan, &blueprint, &loss, burn);
+        let engine = Box::new(BurnEngine::new(&plan, blueprint.clone(), loss.clone(), device.open()?));
         let inputs = plan.data.input_values();
         let (plan_digest, layout_digest) = (plan.digest(), blueprint.layout().digest());
         Ok(Self { plan, plan_digest, layout_digest, blueprint, personal, loss, engine, inputs })
@@ -289,23 +270,18 @@ impl Trainer {
     /// # Errors
     /// When `model` or the samples do not fit the plan, the model's outputs are no numbers, or the device fails.
     pub fn evaluate(&self, model: &[f32], share: &Share) -> Result<Evaluation, TrainError> {
-        let mut predictor = self.engine.predictor(model)?;
+        let predictor = self.engine.predictor(model)?;
         let mut tally = Tally::new(&self.plan.task, &self.loss);
         let positions: Vec<u32> = (0..share.len() as u32).collect();
         let mut batch = Batch::default();
         for positions in positions.chunks(self.plan.evaluate.batch.max(1) as usize) {
             self.fill(share, positions, &mut batch)?;
-            self.measure(predictor.as_mut(), &mut batch, &mut tally)?;
+            self.measure(predictor.as_ref(), &mut batch, &mut tally)?;
         }
         Ok(tally.finish())
     }
 
-    fn measure(
-        &self,
-        predictor: &mut dyn Predictor,
-        batch: &mut Batch,
-        tally: &mut Tally<'_>,
-    ) -> Result<(), TrainError> {
+    fn measure(&self, predictor: &dyn Predictor, batch: &mut Batch, tally: &mut Tally<'_>) -> Result<(), TrainError> {
         let outputs = predictor.outputs(batch)?;
         match outputs.iter().find(|output| !output.is_finite()) {
             Some(value) => Err(TrainError::Outputs { value: *value }),

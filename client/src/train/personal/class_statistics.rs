@@ -63,7 +63,7 @@ impl Trainer {
         share: &Share,
         head: &Head,
     ) -> Result<ClassSums, TrainError> {
-        let mut predictor = self.engine.predictor(model)?;
+        let predictor = self.engine.predictor(model)?;
         let mut sums = ClassSums::new(head);
         let positions: Vec<u32> = (0..share.len() as u32).collect();
         let mut batch = Batch::default();
