@@ -44,11 +44,11 @@ fn a_client_that_vanishes_in_the_middle_is_named_and_the_run_goes_on_with_the_re
     let keys = Keys::new(&root.join("keys"), &["site-0", "site-1"]);
     // Long local training, so that the kill comes in the middle; the quorum is one update.
     let extra =
-        "[round]\narrival.count.min = 2\nupdates.count.min = 1\nupdates.time.max = \"4s\"\nupdates.grace = \"3s\"\n";
+        "[round]\narrival.count.min = 2\nupdates.count.min = 1\nupdates.time.max = \"20s\"\nupdates.grace = \"3s\"\n";
     let plan = digits_plan(root, 2, extra);
     let text = std::fs::read_to_string(&plan)
         .unwrap()
-        .replace("epochs = 1", "epochs = 40")
+        .replace("epochs = 1", "epochs = 120")
         .replace("rounds = 3", "rounds = 2");
     std::fs::write(&plan, text).unwrap();
     let (mut coordinator, address) = Running::coordinator(&plan, &keys.of("coordinator"), &root.join("net"));

@@ -16,8 +16,8 @@ use crate::stream::{StreamError, receive, send};
 
 /// How long a handshake may take.
 const CONNECT_MAX: Duration = Duration::from_secs(5);
-/// How long an answer may take; certifying takes milliseconds.
-const ANSWER_MAX: Duration = Duration::from_secs(10);
+/// How long an answer may take. What it says is on disk before, and a disk that is busy with models makes it wait for seconds.
+const ANSWER_MAX: Duration = Duration::from_secs(30);
 /// How long the farewell may take.
 const FAREWELL_MAX: Duration = Duration::from_millis(500);
 
