@@ -56,7 +56,7 @@ hidden = [32]
 [data]
 source = "digits"
 [train]
-epochs = 60
+epochs = 400
 [round]
 arrival.count.min = 2
 updates.count.min = 2
@@ -81,15 +81,19 @@ for site in 1 2; do
         >"$folder/client$site.log" 2>&1 &
 done
 
+is_committed() { grep '"round_committed"' "$folder/events" 2>/dev/null | grep -q "\"round\":$1[,}]"; }
+
 after_round() {
-    local waited=0
-    until grep -q "\"round_committed\",.*\"round\":$1,\|\"round\":$1,.*\"round_committed\"" "$folder/events" 2>/dev/null; do
-        sleep 0.2
-        waited=$((waited + 1))
-        if ((waited > 1500)) || ! kill -0 "$coordinator"; then
-            tail -20 "$folder/coordinator.log" "$folder"/client*.log
+    local waited=0 alive=yes
+    until is_committed "$1"; do
+        if [[ $alive == no ]] || ((waited > 1500)); then
+            tail -n 20 "$folder/coordinator.log" "$folder"/client*.log
             exit 1
         fi
+        sleep 0.2
+        waited=$((waited + 1))
+        # Looked at before the events are: it may end between the two.
+        kill -0 "$coordinator" 2>/dev/null || alive=no
     done
     echo "round $1 is committed after ${SECONDS} s"
 }
