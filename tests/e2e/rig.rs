@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// How long a process may take before the test calls it hanging.
@@ -100,10 +101,11 @@ impl Keys {
     }
 }
 
-/// A running process whose output is read by a thread.
+/// A running process whose output is read by threads: a pipe that nobody reads is full one day, and its writer waits.
 pub(crate) struct Running {
     child: Child,
     lines: mpsc::Receiver<String>,
+    stderr: Option<JoinHandle<String>>,
     pub(crate) seen: Vec<String>,
 }
 
@@ -126,7 +128,13 @@ impl Running {
                 }
             }
         });
-        Self { child, lines, seen: Vec::new() }
+        let mut stderr = child.stderr.take().expect("piped");
+        let reading = std::thread::spawn(move || {
+            let mut text = Vec::new();
+            let _ = stderr.read_to_end(&mut text);
+            String::from_utf8_lossy(&text).into_owned()
+        });
+        Self { child, lines, stderr: Some(reading), seen: Vec::new() }
     }
 
     /// A coordinator, with its address.
@@ -192,22 +200,15 @@ impl Running {
 
     fn stderr(&mut self) -> String {
         let _ = self.child.kill();
-        let mut text = String::new();
-        if let Some(mut stderr) = self.child.stderr.take() {
-            let _ = stderr.read_to_string(&mut text);
-        }
-        text
+        self.stderr.take().and_then(|reading| reading.join().ok()).unwrap_or_default()
     }
 
     /// Waits for the end: exit code, all lines of output, standard error.
     pub(crate) fn end(mut self) -> (Option<i32>, Vec<String>, String) {
-        let mut text = String::new();
         while let Ok(line) = self.lines.recv_timeout(HANGING) {
             self.seen.push(line);
         }
-        if let Some(mut stderr) = self.child.stderr.take() {
-            let _ = stderr.read_to_string(&mut text);
-        }
+        let text = self.stderr.take().and_then(|reading| reading.join().ok()).unwrap_or_default();
         let status = self.child.wait().expect("it was started");
         (status.code(), std::mem::take(&mut self.seen), text)
     }
