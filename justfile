@@ -20,6 +20,11 @@ test *ARGS="--workspace":
 chaos N="1000" *ARGS:
     cargo run --release -- chaos --seeds {{N}} {{ARGS}}
 
+# A federation over a bad network, in network namespaces; needs root. `scripts/netem.sh` says what.
+netem:
+    cargo build --release
+    scripts/netem.sh
+
 # Inputs for every fuzz target: `just fuzz 1000000`.
 fuzz N="100000" *ARGS:
     cargo run --release -- chaos --fuzz {{N}} {{ARGS}}
