@@ -4,7 +4,7 @@ use std::net::UdpSocket;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::rig::{Keys, Running, digits_plan, fails, path, run, unwrapped, value, works};
+use crate::rig::{Keys, Numbers, Running, digits_plan, fails, path, run, unwrapped, value, works};
 
 const SITES: [&str; 4] = ["site-0", "site-1", "site-2", "site-3"];
 /// Kills of one run, and its rounds: enough that it is not over before.
@@ -29,16 +29,6 @@ impl Coordinator {
 
     fn start(&self) -> Running {
         Running::start(&self.arguments.iter().map(String::as_str).collect::<Vec<_>>())
-    }
-}
-
-/// A small, repeatable source of numbers below `below`.
-struct Numbers(u64);
-
-impl Numbers {
-    fn below(&mut self, below: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % below
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::rig::{Keys, Running, appears, digits_plan, path, value, works};
+use crate::rig::{Keys, Numbers, Running, appears, digits_plan, path, value, works};
 
 const SITES: [&str; 4] = ["site-0", "site-1", "site-2", "site-3"];
 
@@ -44,18 +44,14 @@ fn four_clients_killed_at_random_moments_leave_no_trace_in_the_final_hash() {
     let (mut coordinator, address) = Running::coordinator(&plan, &keys.of("coordinator"), &root.join("net"));
     let start = |site: &str| Running::client_with(&address, &keys.of(site), &["--keep-every", "20ms"]);
     let mut clients: Vec<Running> = SITES.map(start).into();
-    let mut random = 2026_u64;
-    let mut draw = |below: u64| {
-        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (random >> 33) % below
-    };
+    let mut numbers = Numbers(2026);
     let (mut doomed, mut killed) = (BTreeMap::new(), 0);
     loop {
         let line = coordinator.wait_for("\"event\"");
         let event: serde_json::Value = serde_json::from_str(&line).unwrap();
         let number = |key: &str| event[key].as_u64().unwrap();
         match event["event"].as_str().unwrap() {
-            "round_started" => doomed = (0..2).map(|_| (draw(4) as usize, 1 + draw(12))).collect(),
+            "round_started" => doomed = (0..2).map(|_| (numbers.below(4) as usize, 1 + numbers.below(12))).collect(),
             "progress" => {
                 let site = SITES.iter().position(|name| event["site"] == *name).unwrap();
                 let reports = 20 * number("step") / number("steps");

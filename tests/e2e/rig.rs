@@ -241,3 +241,13 @@ pub(crate) fn digits_plan(folder: &Path, clients: u32, extra: &str) -> PathBuf {
     std::fs::write(&file, text).expect("the folder is writable");
     file
 }
+
+/// A small, repeatable source of numbers below `below`.
+pub(crate) struct Numbers(pub(crate) u64);
+
+impl Numbers {
+    pub(crate) fn below(&mut self, below: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % below
+    }
+}
